@@ -1,0 +1,7 @@
+"""REST addresses of all areas, and the schema that describes them."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("products.api_urls")),
+]

@@ -1,0 +1,286 @@
+"""All settings of Stockroom, each from one typed environment variable.
+
+Read in this order, the first that names a variable wins: the environment,
+`.env` in the project's folder, `var/run.env` (written by a running `make run`,
+so that `manage.py` in another terminal finds its engines). A value of the wrong
+type stops the start with the variable's name. `.env.example` documents all.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError, validate
+from redis.connection import parse_url as parse_redis_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env()
+env.read_env(BASE_DIR / ".env", recurse=False)
+STATE_DIR = Path(env.str("STOCKROOM_VAR", str(BASE_DIR / "var")))
+env.read_env(STATE_DIR / "run.env", recurse=False)
+
+
+def url(name: str, default: str | None = None, *, schemes: tuple[str, ...]) -> str | None:
+    """The URL in variable `name`, or `default`; EnvError when its scheme is another."""
+    value = env.str(name, default)
+    if value and value.split(":", 1)[0] not in schemes:
+        raise EnvError(f'Environment variable "{name}" must start with one of: {schemes}')
+    return value or None
+
+
+try:
+    # Security
+    SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=50))
+    DEBUG = env.bool("DEBUG", False)
+    SECURE = env.bool("SECURE", True)
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1"])
+    CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+
+    # Engines
+    DATABASE_URL = url("DATABASE_URL", schemes=("postgres", "postgresql"))
+    DATABASE_CONN_MAX_AGE_SECONDS = env.int("DATABASE_CONN_MAX_AGE_SECONDS", 600)
+    REDIS_URL = url("REDIS_URL", schemes=("redis", "rediss"))
+    PRICES_REDIS_URL = url("PRICES_REDIS_URL", REDIS_URL, schemes=("redis", "rediss"))
+    KEYDB_URL = url("KEYDB_URL", REDIS_URL, schemes=("redis", "rediss"))
+    KAFKA_BOOTSTRAP_SERVERS = env.list("KAFKA_BOOTSTRAP_SERVERS", [])
+    AMQP_URL = url("AMQP_URL", "", schemes=("amqp", "amqps"))
+
+    # Processes
+    WEB_THREADS = env.int("WEB_THREADS", 8, validate=validate.Range(min=1))
+    LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING"]))
+    TIME_ZONE = env.str("TIME_ZONE", "UTC")
+    CONSUMER_CLASSES = env.dict("CONSUMER_CLASSES", {})
+    CONSUMER_HEALTH_SECONDS = env.float("CONSUMER_HEALTH_SECONDS", 5.0)
+    READY_TIMEOUT_SECONDS = env.float("READY_TIMEOUT_SECONDS", 2.0)
+
+    # Imports
+    UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3)
+    UPLOAD_BLOCK_BYTES = env.int("UPLOAD_BLOCK_BYTES", 1024**2)
+    UPLOAD_CHECKED_MAX_BYTES = env.int("UPLOAD_CHECKED_MAX_BYTES", 16 * 1024**2)
+    UPLOAD_KEEP_HOURS = env.float("UPLOAD_KEEP_HOURS", 24.0)
+    IMPORT_PART_BYTES = env.int("IMPORT_PART_BYTES", 4 * 1024**2)
+    IMPORT_BATCH_LINES = env.int("IMPORT_BATCH_LINES", 5_000)
+    IMPORT_STEP_SECONDS = env.float("IMPORT_STEP_SECONDS", 5.0)
+    IMPORT_STALE_SECONDS = env.float("IMPORT_STALE_SECONDS", 15.0)
+    IMPORT_MAX_STALLS = env.int("IMPORT_MAX_STALLS", 5)
+    IMPORT_SWEEP_SECONDS = env.float("IMPORT_SWEEP_SECONDS", 5.0)
+    REJECT_KEEP_DAYS = env.float("REJECT_KEEP_DAYS", 30.0)
+    LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0)
+except EnvError as error:
+    raise ImproperlyConfigured(f"{error} (see .env.example)") from None
+
+for name in ("DATABASE_URL", "REDIS_URL"):
+    if globals()[name] is None:
+        raise ImproperlyConfigured(
+            f'Environment variable "{name}" is not set. `make run` starts the engines and sets it;'
+            " see .env.example to give your own."
+        )
+
+# Applications
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_eventstream",
+    "django_htmx",
+    "csp",
+    "config",
+    "config.accounts",
+    "products",
+    "webhooks",
+    "stocksync",
+    "streaming",
+    "transactions",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database. Web threads and workers keep their connection; a health check before
+# the first query of a request replaces one that a database restart has cut.
+DATABASES = {
+    "default": dj_database_url.parse(
+        DATABASE_URL, conn_max_age=DATABASE_CONN_MAX_AGE_SECONDS, conn_health_checks=True
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Cache: counters and short-lived answers, in the same engine as the broker.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
+
+# Accounts
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "products:list"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
+    for validator in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Cookies and transport. SECURE=0 is for plain http on this machine only.
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SECURE_SSL_REDIRECT = SECURE
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
+X_FRAME_OPTIONS = "DENY"
+# Everything comes from this host and nothing is inline: the policy proves it.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# Uploads come through their own protocol in blocks; form bodies stay small.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
+
+# Static files
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Time and language
+USE_TZ = True
+USE_I18N = False
+LANGUAGE_CODE = "en"
+USE_THOUSAND_SEPARATOR = True
+
+# REST API
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "config.accounts.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["config.accounts.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.api_errors.exception_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Stockroom API",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Live pages: django-eventstream, fanned out by Redis, nothing stored. Short
+# socket time-outs, since losing an event is harmless and waiting for one is not.
+EVENTSTREAM_REDIS = {
+    **{k: v for k, v in parse_redis_url(REDIS_URL).items() if k != "connection_class"},
+    "ssl": REDIS_URL.startswith("rediss:"),
+    "socket_connect_timeout": 1.0,
+}
+EVENTSTREAM_CHANNELMANAGER_CLASS = "config.live.ChannelManager"
+
+# Celery
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True  # progress and outcome are rows that a page shows
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True  # a killed worker's message is delivered again
+CELERY_TASK_REJECT_ON_WORKER_LOST = True  # also when only its child was killed
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long step holds no messages behind it
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # a mistyped queue is an error, not a lost message
+CELERY_TASK_TIME_LIMIT = 120  # below visibility_timeout: a message is never run twice at once
+CELERY_TASK_SOFT_TIME_LIMIT = 110
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,  # seconds until Redis gives back a lost worker's messages
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "max_retries": 3,  # publishing gives up quickly: rows and the sweep bring the work back
+    "interval_max": 0.5,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker, however long
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # steps are claimed by row
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # LOGGING below speaks for all processes
+CELERY_BEAT_SCHEDULE = {
+    "sweep-imports": {
+        "task": "products.tasks.sweep_imports",
+        "schedule": timedelta(seconds=IMPORT_SWEEP_SECONDS),
+        "options": {"queue": "default", "expires": 60},
+    },
+    "purge-uploads": {
+        "task": "products.tasks.purge_uploads",
+        "schedule": timedelta(minutes=10),
+        "options": {"queue": "default", "expires": 600},
+    },
+}
+
+# Logs: one line an event, on standard error, with process and job readable.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname:.1} {name} {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django_eventstream": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,13 @@
+"""Addresses of Stockroom: pages by area, REST under /api/, live streams under /events/."""
+
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
+    path("", include("config.accounts.urls")),
+    path("", include("config.health_urls")),
+    path("", include("products.urls")),
+    path("api/", include("config.api_urls")),
+    path("events/", include("config.event_urls")),
+]
