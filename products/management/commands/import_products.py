@@ -1,0 +1,103 @@
+"""`manage.py import_products FILE`: the same pipeline as the page, with a progress bar."""
+
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from products import pipeline, uploads
+from products.models import Import, ImportState
+
+POLL_SECONDS = 0.2  # between looks at an import that a worker has claimed
+
+
+class Command(BaseCommand):
+    help = "Import a CSV file of products (columns sku, name, description). No worker is needed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--encoding", choices=list(uploads.ENCODINGS), default="utf-8")
+        parser.add_argument("--inactive", action="store_true", help="new products are inactive")
+        parser.add_argument(
+            "--check", action="store_true", help="count what would change, then change nothing"
+        )
+        parser.add_argument("--no-progress", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        try:
+            size = path.stat().st_size
+            file = path.open("rb")
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}") from None
+        self.quiet = options["no_progress"] or options["verbosity"] == 0
+        with file:
+            job = self.upload(file, path.name, size, options)
+        self.follow(job)
+        if job.state == ImportState.READY:
+            pipeline.cancel(job.pk)
+            pipeline.advance(job.pk)
+            self.stdout.write(
+                f"{job.would_create:,} would be created, {job.would_update:,} updated,"
+                f" {job.would_keep:,} unchanged; {job.duplicates:,} duplicates in the file,"
+                f" {job.rejected:,} rejected. Nothing was changed."
+            )
+            return
+        if job.state != ImportState.DONE:
+            raise CommandError(f"Import {job.pk} {job.state}: {job.error}")
+        self.stdout.write(
+            f"Import {job.pk} done: {job.created:,} created, {job.updated:,} updated,"
+            f" {job.unchanged:,} unchanged; {job.duplicates:,} duplicates in the file,"
+            f" {job.rejected:,} rejected."
+        )
+        if job.rejected:
+            self.stdout.write(f"The rejected rows and reasons: /imports/{job.pk}/rejects.csv")
+
+    def upload(self, file: Any, name: str, size: int, options: dict[str, Any]) -> Import:
+        try:
+            choices = uploads.ImportOptions(
+                options["encoding"], not options["inactive"], options["check"]
+            )
+            job = uploads.create(None, name, size, choices)
+        except uploads.UploadError as error:
+            raise CommandError(str(error)) from None
+        offset = 0
+        with self.bar(size, "B", "Store") as bar:
+            while block := file.read(settings.UPLOAD_BLOCK_BYTES):
+                offset = uploads.append(job.upload_id, offset, block)
+                bar.update(len(block))
+        return job
+
+    def follow(self, job: Import) -> None:
+        """Work on the import, or watch the worker that was faster, until it ends or asks."""
+        bars: dict[str, Any] = {}
+        while True:
+            more = pipeline.advance(job.pk)
+            job.refresh_from_db()
+            self.show(job, bars)
+            if job.ended or job.state == ImportState.READY:
+                break
+            if not more:
+                time.sleep(POLL_SECONDS)
+        for bar in bars.values():
+            bar.close()
+
+    def show(self, job: Import, bars: dict[str, Any]) -> None:
+        read = bars.get("read") or bars.setdefault("read", self.bar(job.upload.size_bytes, "B", "Read"))
+        read.update(job.read_bytes - read.n)
+        if job.duplicates is None:
+            return
+        checking = job.check_first and job.merge_started_at is None
+        done = job.would_create + job.would_update + job.would_keep if checking else job.merged
+        label = "Check" if checking else "Merge"
+        bar = bars.get(label) or bars.setdefault(
+            label, self.bar(job.rows - job.duplicates, " rows", label)
+        )
+        bar.update(done - bar.n)
+
+    def bar(self, total: int, unit: str, label: str) -> Any:
+        return tqdm(total=total, unit=unit, unit_scale=True, desc=label, disable=self.quiet)

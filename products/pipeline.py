@@ -1,0 +1,284 @@
+"""The import as a sequence of short steps, each one transaction with its checkpoint.
+
+    receiving → reading → [checking → ready →] queued → merging → done
+
+`advance` is the only entry: the Celery task, the command line and the sweep call
+it. It may be killed at any line and called again, by several at once.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from . import claims, merge, progress, staging, tasks, uploads
+from .csv_rows import FileError
+from .models import Import, ImportState
+
+logger = logging.getLogger(__name__)
+
+MERGE_REPEATS = 5  # a batch that meets a concurrent edit of the same rows is tried again
+
+
+def with_work() -> QuerySet[Import]:
+    """Imports that a step could move on now, oldest first."""
+    unread = Q(
+        state=ImportState.RECEIVING,
+        upload__offset__gte=F("read_bytes") + settings.UPLOAD_BLOCK_BYTES,
+    ) | Q(state=ImportState.RECEIVING, upload__completed_at__isnull=False)
+    merging = Import.objects.filter(state=ImportState.MERGING)
+    earlier = Import.objects.filter(state=ImportState.QUEUED, queued_at__lt=OuterRef("queued_at"))
+    return (
+        Import.objects.exclude(state__in=Import.ENDED)
+        .filter(
+            Q(cancel_requested=True)
+            | unread
+            | Q(state__in=[ImportState.READING, ImportState.CHECKING, ImportState.MERGING])
+            | Q(state=ImportState.READY, approved=True)
+            | (Q(state=ImportState.QUEUED) & ~Exists(merging) & ~Exists(earlier))
+        )
+        .order_by("pk")
+    )
+
+
+def advance(job_id: int) -> bool:
+    """Work on an import for about IMPORT_STEP_SECONDS; returns whether more can be done now.
+
+    An unexpected error is recorded on the import and raised; the sweep tries again,
+    and after IMPORT_MAX_STALLS claims without one step done the import fails with it.
+    """
+    claim = claims.take(job_id)
+    if claim is None:
+        return False
+    if claim.stalls > settings.IMPORT_MAX_STALLS:
+        error = Import.objects.values_list("error", flat=True).get(pk=job_id)
+        reason = error or "the worker was stopped each time; is there enough memory?"
+        finish(job_id, ImportState.FAILED, f"Tried {claim.stalls - 1} times in vain: {reason}")
+        return False
+    deadline = time.monotonic() + settings.IMPORT_STEP_SECONDS
+    try:
+        while step(claim):
+            progress.changed(job_id)
+            if time.monotonic() > deadline:
+                break
+    except claims.ClaimLost as lost:
+        logger.warning("%s: gave up, it has ended or another worker has it", lost)
+        return False
+    except (FileError, uploads.UploadGone) as error:
+        finish(job_id, ImportState.FAILED, str(error))
+        return False
+    except Exception as error:
+        try:
+            claims.release(claim, error=_first_line(error))
+        except DatabaseError:  # the database itself is away: the claim goes stale instead
+            logger.warning("import %s: claim %s not released", job_id, claim.number)
+        raise
+    claims.release(claim)
+    progress.flush(job_id)
+    # Asked after the release: whoever brought work while we held the claim was sent away.
+    return with_work().filter(pk=job_id).exists()
+
+
+def step(claim: claims.Claim) -> bool:
+    """Do the next piece of work in one transaction; False when there is none now."""
+    for repeat in range(MERGE_REPEATS):
+        try:
+            with transaction.atomic():
+                job = claims.hold(claim)
+                if job.cancel_requested:
+                    finish(job.pk, ImportState.CANCELLED, _cancel_note(job))
+                    return False
+                return STEPS[ImportState(job.state)](job)
+        except (IntegrityError, OperationalError) as error:
+            if repeat + 1 == MERGE_REPEATS or not _passes_by_itself(error):
+                raise
+            logger.info("import %s: step repeated after: %s", claim.job_id, _first_line(error))
+    raise AssertionError("unreachable")
+
+
+def _read(job: Import) -> bool:
+    if _restage_lost(job):
+        return True
+    part = staging.next_part(job)
+    if part is not None:
+        staging.stage(job, part)
+        logger.info("import %s: read part %s, %s rows", job.pk, part.number, part.rows)
+        return True
+    if job.upload.completed_at is None:
+        return False
+    now = timezone.now()
+    if job.check_first:
+        _move(job, ImportState.CHECKING, read_at=now)
+    else:
+        _move(job, ImportState.QUEUED, read_at=now, queued_at=now)
+    return True
+
+
+def _receive(job: Import) -> bool:
+    if job.upload.completed_at is not None:
+        _move(job, ImportState.READING)
+        return True
+    return _read(job)
+
+
+def _check(job: Import) -> bool:
+    if _restage_lost(job) or _find_losers(job):
+        return True
+    until = staging.batch_end(job.pk, job.check_line)
+    if until is None:
+        _move(job, ImportState.READY)
+        return True
+    counts = merge.compare_batch(job, until)
+    Import.objects.filter(pk=job.pk).update(
+        check_line=until,
+        would_create=F("would_create") + counts.created,
+        would_update=F("would_update") + counts.updated,
+        would_keep=F("would_keep") + counts.unchanged,
+    )
+    return True
+
+
+def _confirm(job: Import) -> bool:
+    if job.approved:
+        _move(job, ImportState.QUEUED, queued_at=timezone.now())
+    return job.approved
+
+
+def _start_merge(job: Import) -> bool:
+    if not with_work().filter(pk=job.pk).exists():
+        return False  # another import merges, or was queued before
+    try:
+        with transaction.atomic():
+            _move(job, ImportState.MERGING, merge_started_at=timezone.now())
+    except IntegrityError:  # another one was faster
+        return False
+    return True
+
+
+def _merge(job: Import) -> bool:
+    if _restage_lost(job) or _find_losers(job):
+        return True
+    until = staging.batch_end(job.pk, job.merge_line)
+    if until is None:
+        finish(job.pk, ImportState.DONE)
+        return False
+    counts = merge.merge_batch(job, until)
+    Import.objects.filter(pk=job.pk).update(
+        merge_line=until,
+        created=F("created") + counts.created,
+        updated=F("updated") + counts.updated,
+        unchanged=F("unchanged") + counts.unchanged,
+    )
+    return True
+
+
+STEPS: dict[ImportState, Callable[[Import], bool]] = {
+    ImportState.RECEIVING: _receive,
+    ImportState.READING: _read,
+    ImportState.CHECKING: _check,
+    ImportState.READY: _confirm,
+    ImportState.QUEUED: _start_merge,
+    ImportState.MERGING: _merge,
+}
+
+
+def _restage_lost(job: Import) -> bool:
+    part = staging.lost_part(job)
+    if part is None:
+        return False
+    logger.warning("import %s: part %s is read again after a database crash", job.pk, part.number)
+    staging.stage(job, part)
+    return True
+
+
+def _find_losers(job: Import) -> bool:
+    if staging.losers_found(job.pk):
+        return False
+    duplicates = staging.find_losers(job.pk)
+    Import.objects.filter(pk=job.pk).update(duplicates=duplicates)
+    return True
+
+
+def _move(job: Import, state: ImportState, **values: object) -> None:
+    Import.objects.filter(pk=job.pk).update(state=state, **values)
+    logger.info("import %s: %s", job.pk, state.value)
+
+
+def finish(job_id: int, state: ImportState, error: str = "") -> bool:
+    """End an import, drop its staged rows, let the next queued one merge.
+
+    The upload's bytes stay (until they expire) where they may serve another try:
+    after a failure, a cancel, or lines that could not be decoded.
+    """
+    with transaction.atomic():
+        if not claims.end(job_id, state, error):
+            return False
+        staging.drop(job_id)
+        job = Import.objects.get(pk=job_id)
+        if state == ImportState.DONE and job.undecodable == 0:
+            uploads.purge(job.upload_id)
+        waiting = with_work().filter(state=ImportState.QUEUED).values_list("pk", flat=True)[:1]
+        for next_id in waiting:
+            tasks.kick(next_id)
+        if job.created or job.updated:
+            tasks.analyze_catalogue_later()
+        transaction.on_commit(partial(progress.flush, job_id), robust=True)
+    logger.info("import %s: %s %s", job_id, state.value, error)
+    return True
+
+
+def cancel(job_id: int) -> None:
+    """Ask an import to stop; what was merged so far stays."""
+    Import.objects.filter(pk=job_id).exclude(state__in=Import.ENDED).update(cancel_requested=True)
+    tasks.kick(job_id)
+
+
+def approve(job_id: int) -> bool:
+    """Say yes to a checked import; False when it does not wait for one."""
+    updated = Import.objects.filter(pk=job_id, state=ImportState.READY).update(approved=True)
+    tasks.kick(job_id)
+    return updated == 1
+
+
+class NotRepeatable(Exception):
+    """The import can't be run again; `str()` says why."""
+
+
+def repeat(job: Import, user: object, encoding: str | None = None) -> Import:
+    """A new import of the same upload, e.g. after a failure or in another encoding."""
+    if not job.ended:
+        raise NotRepeatable("This import has not ended yet.")
+    if job.upload.purged_at is not None or job.upload.completed_at is None:
+        raise NotRepeatable("The file is not stored any more; please upload it again.")
+    again = Import.objects.create(
+        upload=job.upload,
+        created_by=user,
+        encoding=encoding or job.encoding,
+        new_products_active=job.new_products_active,
+        check_first=job.check_first,
+        received_at=timezone.now(),
+    )
+    tasks.kick(again.pk)
+    return again
+
+
+def _cancel_note(job: Import) -> str:
+    if job.state == ImportState.MERGING and job.merged:
+        return f"Cancelled after {job.merged:,} rows; they stay in the catalogue."
+    return "Cancelled before anything changed."
+
+
+def _passes_by_itself(error: Exception) -> bool:
+    """Whether the database refused the batch only because of somebody else's edit."""
+    code = getattr(error.__cause__, "pgcode", None)
+    return code in {"23505", "40P01", "40001"}  # unique violation, deadlock, serialization
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]

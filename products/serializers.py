@@ -1,0 +1,85 @@
+"""REST shapes of imports and products."""
+
+from rest_framework import serializers
+
+from .models import Import, ImportReject, ImportState, Product
+from .progress import snapshot
+from .uploads import ENCODINGS
+
+
+class RecentRejectSerializer(serializers.Serializer):
+    line = serializers.IntegerField()
+    column = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField()
+    raw = serializers.CharField(allow_blank=True)
+
+
+class ImportSerializer(serializers.Serializer):
+    """An import as `progress.snapshot` tells it."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(ImportState.choices)
+    state_label = serializers.CharField()
+    ended = serializers.BooleanField()
+    error = serializers.CharField(allow_blank=True)
+    cancel_requested = serializers.BooleanField()
+    waits_for = serializers.IntegerField(allow_null=True)
+    file_name = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    received_bytes = serializers.IntegerField()
+    read_bytes = serializers.IntegerField()
+    encoding = serializers.ChoiceField(list(ENCODINGS.items()))
+    new_products_active = serializers.BooleanField()
+    check_first = serializers.BooleanField()
+    ignored_columns = serializers.ListField(child=serializers.CharField())
+    rows = serializers.IntegerField(help_text="Rows read, rejected ones included.")
+    rejected = serializers.IntegerField()
+    undecodable = serializers.IntegerField()
+    duplicates = serializers.IntegerField(allow_null=True)
+    to_merge = serializers.IntegerField(allow_null=True)
+    checked = serializers.IntegerField()
+    would_create = serializers.IntegerField()
+    would_update = serializers.IntegerField()
+    would_keep = serializers.IntegerField()
+    merged = serializers.IntegerField()
+    created = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    per_second = serializers.FloatField(allow_null=True)
+    seconds_left = serializers.FloatField(allow_null=True)
+    file_kept = serializers.BooleanField()
+    created_by = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    received_at = serializers.DateTimeField(allow_null=True)
+    read_at = serializers.DateTimeField(allow_null=True)
+    merge_started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    recent_rejects = RecentRejectSerializer(many=True)
+
+    def to_representation(self, instance: Import) -> dict:
+        return super().to_representation(snapshot(instance))
+
+
+class NewImportSerializer(serializers.Serializer):
+    """A file and what to do with it. Fields may stand before or after the file."""
+
+    file = serializers.FileField(help_text="CSV with the columns sku, name and description.")
+    encoding = serializers.ChoiceField(list(ENCODINGS.items()), default="utf-8")
+    new_products = serializers.ChoiceField(["active", "inactive"], default="active")
+    check_first = serializers.BooleanField(default=False)
+
+
+class RepeatSerializer(serializers.Serializer):
+    encoding = serializers.ChoiceField(list(ENCODINGS.items()), required=False)
+
+
+class RejectSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ImportReject
+        fields = ["line", "column", "reason", "raw"]
+
+
+class ProductSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Product
+        fields = ["id", "sku", "name", "description", "active", "created_at", "updated_at"]

@@ -1,0 +1,48 @@
+"""What time alone brings: forgotten imports, abandoned uploads, old rejects."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from . import pipeline, uploads
+from .models import Import, ImportReject, ImportState, Upload
+
+logger = logging.getLogger(__name__)
+
+
+def forgotten_imports() -> list[int]:
+    """Ids of imports with work to do that no live worker holds."""
+    stale = timezone.now() - timedelta(seconds=settings.IMPORT_STALE_SECONDS)
+    return list(
+        pipeline.with_work()
+        .filter(Q(heartbeat_at=None) | Q(heartbeat_at__lt=stale))
+        .values_list("pk", flat=True)
+    )
+
+
+def purge() -> None:
+    """End what was abandoned and delete the bytes of uploads whose time is over."""
+    now = timezone.now()
+    for upload in Upload.objects.filter(expires_at__lt=now, purged_at=None):
+        for job in upload.imports.exclude(state__in=Import.ENDED):
+            _abandon(job, upload)
+        if not upload.imports.exclude(state__in=Import.ENDED).exists():
+            uploads.purge(upload.pk)
+            logger.info("upload %s: purged", upload.pk)
+    ended_before = now - timedelta(days=settings.REJECT_KEEP_DAYS)
+    ImportReject.objects.filter(job__finished_at__lt=ended_before).delete()
+
+
+def _abandon(job: Import, upload: Upload) -> None:
+    hours = f"{settings.UPLOAD_KEEP_HOURS:g} hours"
+    if job.state == ImportState.RECEIVING and upload.completed_at is None:
+        percent = 100 * upload.offset // max(1, upload.size_bytes)
+        message = f"The upload stopped at {percent} % and was not resumed within {hours}."
+        pipeline.finish(job.pk, ImportState.FAILED, message)
+    elif job.state == ImportState.READY:
+        message = f"Not confirmed within {hours}; nothing was changed."
+        pipeline.finish(job.pk, ImportState.CANCELLED, message)
+

@@ -1,0 +1,333 @@
+"""The tus 1.0.0 resumable upload protocol (https://tus.io/protocols/resumable-upload).
+
+Core with the extensions creation, termination, expiration and checksum, at
+/api/uploads/. Runs on the WSGI side: a PATCH is stored block by block as it
+arrives, so that a cut request keeps what came.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.http import http_date
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import APIException, NotFound, ParseError, UnsupportedMediaType
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.views import APIView
+
+from . import pipeline, progress, uploads
+from .models import Import, Upload
+
+VERSION = "1.0.0"
+CONTENT_TYPE = "application/offset+octet-stream"
+CHECKSUMS = ("sha1", "sha256", "md5")
+TRUE = {"1", "true", "yes", "on"}
+
+
+class OffsetStream(BaseParser):
+    """Leaves the body unread: the view takes it block by block."""
+
+    media_type = CONTENT_TYPE
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        return {}
+
+
+class WrongVersion(APIException):
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_code = "tus_version"
+    default_detail = f"Send the header Tus-Resumable: {VERSION}."
+
+
+class Conflict(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "wrong_offset"
+
+
+class Gone(APIException):
+    status_code = status.HTTP_410_GONE
+    default_code = "upload_gone"
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+
+
+class LengthRequired(APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_code = "length_required"
+    default_detail = "Send Content-Length; chunked transfer is not supported."
+
+
+class ChecksumMismatch(APIException):
+    status_code = 460  # the tus checksum extension's own code
+    default_code = "checksum_mismatch"
+    default_detail = "The bytes do not match Upload-Checksum; none of them were kept."
+
+
+class TusView(APIView):
+    """What all requests of the protocol share: version check, headers, owner's uploads only."""
+
+    scope_area = "catalogue"
+    parser_classes = [OffsetStream]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method not in ("OPTIONS", "GET"):
+            if request.headers.get("Tus-Resumable") != VERSION:
+                raise WrongVersion
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Tus-Resumable"] = VERSION
+        response["Cache-Control"] = "no-store"
+        if response.status_code == status.HTTP_412_PRECONDITION_FAILED:
+            response["Tus-Version"] = VERSION
+        return response
+
+    @extend_schema(summary="What this tus server can do", responses={204: None})
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(
+            status=status.HTTP_204_NO_CONTENT,
+            headers={
+                "Tus-Version": VERSION,
+                "Tus-Max-Size": str(settings.UPLOAD_MAX_BYTES),
+                "Tus-Extension": "creation,termination,expiration,checksum",
+                "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
+            },
+        )
+
+
+LENGTH = OpenApiParameter("Upload-Length", OpenApiTypes.INT64, "header", required=True)
+METADATA = OpenApiParameter(
+    "Upload-Metadata",
+    OpenApiTypes.STR,
+    "header",
+    description="tus metadata: `filename`, `fingerprint`, `encoding` (utf-8 or cp1252),"
+    " `new_products` (active or inactive), `check_first` (true or false).",
+)
+RESUMABLE = OpenApiParameter("Tus-Resumable", OpenApiTypes.STR, "header", enum=[VERSION])
+
+
+class UploadList(TusView):
+    """`/api/uploads/`: create an upload, find unfinished ones."""
+
+    @extend_schema(
+        summary="Create an upload and its import (tus creation)",
+        parameters=[RESUMABLE, LENGTH, METADATA],
+        request=None,
+        responses={201: None},
+    )
+    def post(self, request: Request) -> Response:
+        if "Upload-Defer-Length" in request.headers:
+            raise ParseError("Upload-Defer-Length is not supported; send Upload-Length.")
+        size = _whole_number(request, "Upload-Length")
+        metadata = parse_metadata(request.headers.get("Upload-Metadata", ""))
+        try:
+            job = uploads.create(
+                request.user,
+                metadata.get("filename", ""),
+                size,
+                _options(metadata),
+                fingerprint=metadata.get("fingerprint", ""),
+                metadata=metadata,
+            )
+        except uploads.UploadTooLarge as error:
+            raise TooLarge(str(error)) from None
+        except uploads.UploadError as error:
+            raise ParseError(str(error)) from None
+        return Response(
+            status=status.HTTP_201_CREATED,
+            headers={
+                "Location": reverse("upload", [job.upload_id], request=request),
+                "Upload-Expires": http_date(job.upload.expires_at.timestamp()),
+                "Stockroom-Import": str(job.pk),
+            },
+        )
+
+    @extend_schema(
+        summary="Unfinished uploads of yours, to be gone on with",
+        parameters=[OpenApiParameter("fingerprint", OpenApiTypes.STR)],
+        responses={200: OpenApiTypes.OBJECT},
+    )
+    def get(self, request: Request) -> Response:
+        found = Upload.objects.filter(
+            created_by=request.user, completed_at=None, purged_at=None
+        ).exclude(imports__state__in=Import.ENDED)
+        if "fingerprint" in request.query_params:
+            found = found.filter(fingerprint=request.query_params["fingerprint"])
+        return Response(
+            [
+                {
+                    "url": reverse("upload", [upload.pk], request=request),
+                    "import": upload.imports.values_list("pk", flat=True).first(),
+                    "file_name": upload.file_name,
+                    "size_bytes": upload.size_bytes,
+                    "offset": upload.offset,
+                    "expires_at": upload.expires_at,
+                }
+                for upload in found.order_by("-created_at")[:50]
+            ]
+        )
+
+
+class UploadDetail(TusView):
+    """`/api/uploads/{id}/`: send bytes, ask how far it is, delete."""
+
+    @extend_schema(summary="How many bytes are stored", responses={200: None})
+    def head(self, request: Request, upload_id: UUID) -> Response:
+        upload = _own_upload(request, upload_id)
+        headers = {
+            "Upload-Offset": str(upload.offset),
+            "Upload-Length": str(upload.size_bytes),
+            "Upload-Metadata": _format_metadata(upload.metadata),
+        }
+        if upload.completed_at is None:
+            headers["Upload-Expires"] = http_date(upload.expires_at.timestamp())
+        return Response(status=status.HTTP_200_OK, headers=headers)
+
+    @extend_schema(
+        summary="Append bytes at Upload-Offset",
+        parameters=[
+            RESUMABLE,
+            OpenApiParameter("Upload-Offset", OpenApiTypes.INT64, "header", required=True),
+            OpenApiParameter("Upload-Checksum", OpenApiTypes.STR, "header"),
+        ],
+        request={CONTENT_TYPE: OpenApiTypes.BINARY},
+        responses={204: None},
+    )
+    def patch(self, request: Request, upload_id: UUID) -> Response:
+        if request.content_type.split(";")[0].strip() != CONTENT_TYPE:
+            raise UnsupportedMediaType(request.content_type, f"Send Content-Type: {CONTENT_TYPE}.")
+        upload = _own_upload(request, upload_id)
+        offset = _whole_number(request, "Upload-Offset")
+        length = _content_length(request)
+        try:
+            if offset != upload.offset:
+                raise uploads.OffsetConflict(upload.offset, offset)
+            if offset + length > upload.size_bytes:
+                raise uploads.UploadTooLarge(
+                    f"{length:,} bytes at {offset:,} go past the announced end at"
+                    f" {upload.size_bytes:,}."
+                )
+            if "Upload-Checksum" in request.headers:
+                offset = _append_checked(request, upload.pk, offset, length)
+            else:
+                offset = _append_as_it_comes(request, upload, offset)
+        except uploads.OffsetConflict as error:
+            raise Conflict(str(error)) from None
+        except uploads.UploadTooLarge as error:
+            raise TooLarge(str(error)) from None
+        except uploads.UploadGone as error:
+            raise Gone(str(error)) from None
+        upload.refresh_from_db(fields=["expires_at"])
+        return Response(
+            status=status.HTTP_204_NO_CONTENT,
+            headers={
+                "Upload-Offset": str(offset),
+                "Upload-Expires": http_date(upload.expires_at.timestamp()),
+            },
+        )
+
+    @extend_schema(summary="Give up the upload and its import", responses={204: None})
+    def delete(self, request: Request, upload_id: UUID) -> Response:
+        upload = _own_upload(request, upload_id)
+        for job in upload.imports.exclude(state__in=Import.ENDED):
+            pipeline.cancel(job.pk)
+        if upload.completed_at is None:
+            uploads.purge(upload.pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _append_as_it_comes(request: Request, upload: Upload, offset: int) -> int:
+    channels = list(upload.imports.values_list("pk", flat=True))
+    for block in _blocks(request._request):
+        offset = uploads.append(upload.pk, offset, block)
+        for job_id in channels:
+            progress.changed(job_id)
+    for job_id in channels:
+        progress.flush(job_id)
+    return offset
+
+
+def _append_checked(request: Request, upload_id: UUID, offset: int, length: int) -> int:
+    """Store a request's bytes only once all of them match their checksum."""
+    algorithm, _, encoded = request.headers["Upload-Checksum"].partition(" ")
+    if algorithm not in CHECKSUMS:
+        raise ParseError(f"Upload-Checksum: use one of {', '.join(CHECKSUMS)}.")
+    if length > settings.UPLOAD_CHECKED_MAX_BYTES:
+        raise TooLarge(
+            f"With Upload-Checksum a request may have {settings.UPLOAD_CHECKED_MAX_BYTES:,} bytes."
+        )
+    blocks = list(_blocks(request._request))
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    for block in blocks:
+        digest.update(block)
+    if base64.b64encode(digest.digest()).decode() != encoded.strip():
+        raise ChecksumMismatch
+    return uploads.append_blocks(upload_id, offset, blocks)
+
+
+def _blocks(request: HttpRequest) -> Iterator[bytes]:
+    """The body in blocks; a connection that ends early ends it early, the rest came."""
+    while block := request.read(settings.UPLOAD_BLOCK_BYTES):
+        yield block
+
+
+def _own_upload(request: Request, upload_id: UUID) -> Upload:
+    upload = Upload.objects.filter(pk=upload_id, created_by=request.user).first()
+    if upload is None:
+        raise NotFound("No such upload of yours.")
+    if upload.purged_at is not None and upload.completed_at is None:
+        raise Gone("This upload was given up; start a new one.")
+    return upload
+
+
+def _whole_number(request: Request, header: str) -> int:
+    text = request.headers.get(header, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ParseError(f"{header} must be a whole number of bytes, not {text[:40]!r}.")
+    return int(text)
+
+
+def _content_length(request: Request) -> int:
+    if "Content-Length" not in request.headers:
+        raise LengthRequired
+    return _whole_number(request, "Content-Length")
+
+
+def parse_metadata(header: str) -> dict[str, str]:
+    """tus metadata: comma-separated `key base64(value)` pairs; ParseError when malformed."""
+    metadata = {}
+    for pair in filter(None, (part.strip() for part in header.split(","))):
+        key, _, value = pair.partition(" ")
+        try:
+            metadata[key] = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, ValueError):
+            raise ParseError(f"Upload-Metadata: {key[:40]!r} is not base64 of UTF-8.") from None
+    return metadata
+
+
+def _format_metadata(metadata: dict[str, str]) -> str:
+    return ",".join(
+        f"{key} {base64.b64encode(value.encode()).decode()}".strip()
+        for key, value in metadata.items()
+    )
+
+
+def _options(metadata: dict[str, str]) -> uploads.ImportOptions:
+    return uploads.ImportOptions(
+        encoding=metadata.get("encoding", "utf-8"),
+        new_products_active=metadata.get("new_products", "active") != "inactive",
+        check_first=metadata.get("check_first", "").lower() in TRUE,
+    )

@@ -1,0 +1,222 @@
+"""Receiving a file in pieces: every entry (tus, multipart, command) stores through here.
+
+Bytes become rows of at most UPLOAD_BLOCK_BYTES, so that web and worker need no
+common disk and a cut request keeps what came. The upload's `offset` moves in the
+transaction of its block, by conditional UPDATE: of two writers at one offset
+one is told (OffsetConflict), and no byte is stored twice.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from . import tasks
+from .models import Import, ImportState, Upload, UploadBlock
+
+logger = logging.getLogger(__name__)
+
+ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252"}
+
+
+class UploadError(Exception):
+    """The upload can't take these bytes; `str()` is the message for its sender."""
+
+
+class UploadTooLarge(UploadError):
+    """More bytes than announced or allowed."""
+
+
+class UploadGone(UploadError):
+    """The upload was finished with, abandoned or deleted: its bytes are not here any more."""
+
+
+class OffsetConflict(UploadError):
+    """The bytes begin elsewhere than at the end of what is stored."""
+
+    def __init__(self, expected: int, given: int) -> None:
+        super().__init__(f"The upload is at byte {expected}, these bytes begin at {given}.")
+        self.expected = expected
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What the user chooses for an import."""
+
+    encoding: str = "utf-8"
+    new_products_active: bool = True
+    check_first: bool = False
+
+    def __post_init__(self) -> None:
+        if self.encoding not in ENCODINGS:
+            raise UploadError(f"encoding must be one of {', '.join(ENCODINGS)}.")
+
+
+def create(
+    user: Any,
+    file_name: str,
+    size_bytes: int,
+    options: ImportOptions,
+    *,
+    fingerprint: str = "",
+    metadata: dict[str, str] | None = None,
+) -> Import:
+    """A new upload of `size_bytes` bytes and the import that reads it while it comes.
+
+    Raises UploadTooLarge above UPLOAD_MAX_BYTES.
+    """
+    with transaction.atomic():
+        upload = create_upload(
+            user, file_name, size_bytes, fingerprint=fingerprint, metadata=metadata
+        )
+        job = start_import(upload, options)
+        if size_bytes == 0:
+            _complete(upload.id)
+    return job
+
+
+def create_upload(
+    user: Any,
+    file_name: str,
+    size_bytes: int,
+    *,
+    fingerprint: str = "",
+    metadata: dict[str, str] | None = None,
+) -> Upload:
+    """A new upload of at most `size_bytes` bytes without an import so far."""
+    if size_bytes > settings.UPLOAD_MAX_BYTES:
+        raise UploadTooLarge(
+            f"The file has {size_bytes:,} bytes; at most {settings.UPLOAD_MAX_BYTES:,} are allowed."
+        )
+    return Upload.objects.create(
+        created_by=user,
+        file_name=(file_name or "products.csv").replace("\0", "")[-255:],
+        size_bytes=size_bytes,
+        fingerprint=fingerprint.replace("\0", "")[:255],
+        metadata=metadata or {},
+        expires_at=_expiry(),
+    )
+
+
+def start_import(upload: Upload, options: ImportOptions) -> Import:
+    """The import that will read `upload`, which may still be coming."""
+    job = Import.objects.create(
+        upload=upload,
+        created_by=upload.created_by,
+        encoding=options.encoding,
+        new_products_active=options.new_products_active,
+        check_first=options.check_first,
+        received_at=upload.completed_at,
+    )
+    logger.info("import %s: upload %s of %s bytes", job.pk, upload.pk, upload.size_bytes)
+    tasks.kick(job.pk)
+    return job
+
+
+def close(upload_id: UUID) -> Upload:
+    """End an upload whose size was only bounded: the file has the bytes stored so far."""
+    with transaction.atomic():
+        Upload.objects.filter(pk=upload_id).update(
+            size_bytes=F("offset"), completed_at=timezone.now()
+        )
+        return Upload.objects.get(pk=upload_id)
+
+
+def append(upload_id: UUID, offset: int, data: bytes) -> int:
+    """Store `data`, which begins at byte `offset` of the file; returns the new offset.
+
+    Raises OffsetConflict, UploadTooLarge or UploadGone; then nothing is stored.
+    """
+    return append_blocks(upload_id, offset, [data])
+
+
+def append_blocks(upload_id: UUID, offset: int, blocks: Iterable[bytes]) -> int:
+    """As `append`, for several blocks in one transaction: all of them or none."""
+    with transaction.atomic():
+        for data in blocks:
+            if data:
+                _append(upload_id, offset, bytes(data))
+                offset += len(data)
+    return offset
+
+
+def _append(upload_id: UUID, offset: int, data: bytes) -> None:
+    end = offset + len(data)
+    # The commit of the last block is the one that must reach the disk: it takes all
+    # earlier ones with it. Before that a crash only sets the upload's offset back.
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+    moved = Upload.objects.filter(
+        pk=upload_id, offset=offset, size_bytes__gte=end, purged_at__isnull=True
+    ).update(offset=end, expires_at=_expiry())
+    if moved != 1:
+        raise _refusal(upload_id, offset, end)
+    UploadBlock.objects.create(upload_id=upload_id, offset=offset, size_bytes=len(data), data=data)
+    if Upload.objects.filter(pk=upload_id, offset=F("size_bytes")).exists():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = on")
+        _complete(upload_id)
+    elif offset // settings.IMPORT_PART_BYTES != end // settings.IMPORT_PART_BYTES:
+        _kick(upload_id)
+
+
+def _refusal(upload_id: UUID, offset: int, end: int) -> UploadError:
+    upload = Upload.objects.filter(pk=upload_id).first()
+    if upload is None or upload.purged_at is not None:
+        return UploadGone("This upload is not here any more; start a new one.")
+    if upload.offset != offset:
+        return OffsetConflict(upload.offset, offset)
+    return UploadTooLarge(f"Byte {end:,} is past the announced end at {upload.size_bytes:,}.")
+
+
+def _complete(upload_id: UUID) -> None:
+    now = timezone.now()
+    Upload.objects.filter(pk=upload_id).update(completed_at=now)
+    Import.objects.filter(upload_id=upload_id, received_at=None).update(received_at=now)
+    _kick(upload_id)
+
+
+def _kick(upload_id: UUID) -> None:
+    for job_id in Import.objects.filter(
+        upload_id=upload_id, state=ImportState.RECEIVING
+    ).values_list("pk", flat=True):
+        tasks.kick(job_id)
+
+
+def _expiry() -> Any:
+    return timezone.now() + timedelta(hours=settings.UPLOAD_KEEP_HOURS)
+
+
+def read(upload_id: UUID, start: int, end: int) -> bytes:
+    """Bytes `start` to `end` (exclusive) of an upload; UploadGone when they are not stored."""
+    blocks = (
+        UploadBlock.objects.filter(upload_id=upload_id, offset__lt=end)
+        .alias(end=F("offset") + F("size_bytes"))
+        .filter(end__gt=start)
+        .order_by("offset")
+        .values_list("offset", "data")
+    )
+    pieces = []
+    position = start
+    for offset, data in blocks:
+        if offset > position:
+            break
+        pieces.append(bytes(data[position - offset : end - offset]))
+        position = min(end, offset + len(data))
+    if position < end:
+        raise UploadGone(f"Bytes {position:,} to {end:,} of the upload are not stored any more.")
+    return b"".join(pieces)
+
+
+def purge(upload_id: UUID) -> None:
+    """Delete an upload's bytes; its row stays, as part of the import's record."""
+    with transaction.atomic():
+        Upload.objects.filter(pk=upload_id).update(purged_at=timezone.now())
+        UploadBlock.objects.filter(upload_id=upload_id).delete()

@@ -1,0 +1,158 @@
+// The import page: choose a file, send it, watch it. One page for all of it, so that
+// the file in hand is not lost when the import gets its address.
+import { live } from "../live.js";
+import { api } from "./api.js";
+import { Rejects } from "./rejects.js";
+import { Upload, unfinished } from "./upload.js";
+import { ImportView } from "./view.js";
+import { bytes, percent } from "./words.js";
+
+const $ = (selector) => document.querySelector(selector);
+const TAG = { live: ["live", ""], polling: ["polling", "warn"], offline: ["offline", "bad"], connecting: ["connecting", "off"] };
+
+const view = new ImportView();
+let importId = null;
+let rejects = null;
+let stream = null;
+let upload = null;
+
+/** Show import `id` from now on; `first` is its state where the page brought it along. */
+function follow(id, first = null) {
+  if (importId === id) return;
+  importId = id;
+  rejects = new Rejects(id);
+  if (location.pathname !== `/imports/${id}/`) history.replaceState(null, "", `/imports/${id}/`);
+  if (first) show(first);
+  stream?.close();
+  stream = live(`import-${id}`, {
+    onSnapshot: show,
+    fetchState: () => api(`/api/imports/${id}/`),
+    onStatus: (status) => {
+      const [text, kind] = TAG[status] ?? TAG.connecting;
+      if (view.snapshot?.ended) return;
+      $("#live-tag").textContent = text;
+      $("#live-tag").className = `tag ${kind}`;
+    },
+  });
+}
+
+function show(snapshot) {
+  if (snapshot.id !== importId) return;
+  view.show(snapshot);
+  rejects.update(snapshot.rejected);
+  const waitsForFile = snapshot.state === "receiving" && !upload?.active && !snapshot.cancel_requested
+    && snapshot.received_bytes < snapshot.size_bytes;
+  $("#choose").hidden = !waitsForFile;
+  $("#options").hidden = importId !== null;
+  if (waitsForFile) {
+    $("#drop-title").textContent = `Choose ${snapshot.file_name} again to go on`;
+    $("#drop-text").textContent = `${bytes(snapshot.received_bytes)} of ${bytes(snapshot.size_bytes)} (${percent(snapshot.received_bytes, snapshot.size_bytes)} %) are here already; or the upload is running in another tab.`;
+  }
+  if (snapshot.ended) {
+    stream?.close();
+    $("#live-tag").textContent = "ended";
+    $("#live-tag").className = "tag off";
+    $("#pause").hidden = true;
+    if (upload?.active) upload.pause();
+  }
+}
+
+async function choose(file) {
+  if (!file) return;
+  note("");
+  try {
+    const { print, upload: found } = await unfinished(file);
+    if (importId !== null && found?.import !== importId) {
+      note(`This is not the file that was being uploaded${found ? `, it belongs to import ${found.import}` : ""}. Choose ${view.snapshot.file_name} as it was, or cancel this import and start a new one.`);
+      return;
+    }
+    start(file, print, found);
+  } catch (error) {
+    note(`The upload could not start: ${error.message}`);
+  }
+}
+
+function start(file, print, found) {
+  const form = new FormData($("#options"));
+  const options = {
+    encoding: form.get("encoding"),
+    new_products: form.get("new_products"),
+    check_first: String(form.get("check_first") === "on"),
+  };
+  $("#choose").hidden = true;
+  $("#pause").hidden = false;
+  const state = { sent: found?.offset ?? 0, size: file.size, perSecond: null, secondsLeft: null, state: "sending" };
+  upload = new Upload(file, print, {
+    url: found?.url ?? null,
+    options,
+    onImport: follow,
+    onProgress: (progress) => view.showUpload(Object.assign(state, progress)),
+    onState: (name, message) => {
+      view.showUpload(Object.assign(state, { state: name }));
+      $("#pause").hidden = name === "sent";
+      $("#pause").textContent = ["paused", "failed"].includes(name) ? "Resume upload" : "Pause upload";
+      if (name === "failed") window.stockroom.toast(message, "error");
+      if (name === "failed" && importId === null) { $("#choose").hidden = false; note(message); }
+    },
+  });
+  upload.start();
+  if (found) follow(found.import);
+}
+
+function note(text) {
+  $("#choose-note").textContent = text;
+  $("#choose-note").hidden = !text;
+}
+
+async function act(button, path, body) {
+  button.setAttribute("aria-busy", "true");
+  button.disabled = true;
+  try {
+    return await api(`/api/imports/${importId}/${path}/`, { method: "POST", body });
+  } catch (error) {
+    window.stockroom.toast(error.message, "error");
+    return null;
+  } finally {
+    button.removeAttribute("aria-busy");
+    button.disabled = false;
+  }
+}
+
+$("#file").addEventListener("change", (event) => { choose(event.target.files[0]); event.target.value = ""; });
+for (const name of ["dragenter", "dragover"]) {
+  document.addEventListener(name, (event) => { event.preventDefault(); $("#drop").classList.add("over"); });
+}
+for (const name of ["dragleave", "drop"]) {
+  document.addEventListener(name, (event) => { event.preventDefault(); $("#drop").classList.remove("over"); });
+}
+document.addEventListener("drop", (event) => { if (!$("#choose").hidden) choose(event.dataTransfer.files[0]); });
+$("#pause").addEventListener("click", () => (["paused", "failed"].includes(upload.state) ? upload.resume() : upload.pause()));
+$("#approve").addEventListener("click", async (event) => {
+  const snapshot = await act(event.currentTarget, "approve");
+  if (snapshot) show(snapshot);
+});
+$("#really-cancel").addEventListener("click", async (event) => {
+  const snapshot = await act(event.currentTarget, "cancel");
+  $("#cancel-dialog").close();
+  if (!snapshot) return;
+  if (upload?.active) upload.pause();
+  $("#pause").hidden = true;
+  show(snapshot);
+});
+$("#windows-1252").addEventListener("click", async (event) => {
+  const snapshot = await act(event.currentTarget, "repeat", { encoding: "cp1252" });
+  if (snapshot) location.assign(`/imports/${snapshot.id}/`);
+});
+$("#repeat").addEventListener("click", async (event) => {
+  const snapshot = await act(event.currentTarget, "repeat", {});
+  if (snapshot) location.assign(`/imports/${snapshot.id}/`);
+});
+addEventListener("beforeunload", (event) => { if (upload?.active && upload.state !== "paused") event.preventDefault(); });
+
+const first = document.getElementById("snapshot");
+if (first) {
+  const snapshot = JSON.parse(first.textContent);
+  follow(snapshot.id, snapshot);
+} else {
+  $("#choose").hidden = false;
+}

@@ -1,0 +1,211 @@
+// Shows one import from its snapshots (products/progress.py): steps, bar, words, counts, log.
+import { RateChart } from "./chart.js";
+import { bytes, count, duration, left, percent, plural } from "./words.js";
+
+const $ = (selector) => document.querySelector(selector);
+const ORDER = ["upload", "read", "check", "merge", "done"];
+const STEP_OF = {
+  receiving: "upload", reading: "read", checking: "check", ready: "check",
+  queued: "merge", merging: "merge", done: "done",
+};
+const LOG_LINES = 200;
+
+export class ImportView {
+  constructor() {
+    this.chart = new RateChart($("#chart"), $("#rate-now"), $("#rate-peak"));
+    this.seenRejects = new Set();
+    this.state = null;
+    this.lastStep = "upload";
+    this.upload = null; // what this tab itself sends: {sent, size, perSecond, secondsLeft, state}
+    this.snapshot = null;
+  }
+
+  /** Show a snapshot; older ones than what is shown are passed over by the caller. */
+  show(s) {
+    this.snapshot = s;
+    $("#progress").hidden = false;
+    document.querySelector('[data-field="file_name"]').textContent = s.file_name;
+    document.querySelector('[data-field="about"]').textContent = about(s);
+    this.#counts(s);
+    this.#steps(s);
+    this.#bar(s);
+    this.#notices(s);
+    this.#question(s);
+    this.#buttons(s);
+    this.#log(s);
+    const phase = ["merging", "done"].includes(s.state) ? "merge" : "read";
+    this.chart.add(phase, phase === "merge" ? s.merged : s.rows);
+    document.title = `${title(s)} · ${s.file_name} · Stockroom`;
+  }
+
+  /** What this tab's own upload says is fresher than the server's snapshots. */
+  showUpload(upload) {
+    this.upload = upload;
+    if (this.snapshot) this.#bar(this.snapshot), this.#steps(this.snapshot);
+  }
+
+  #counts(s) {
+    const checked = ["checking", "ready"].includes(s.state);
+    const values = {
+      rows: s.rows, duplicates: s.duplicates, rejected: s.rejected,
+      created: checked ? s.would_create : s.created,
+      updated: checked ? s.would_update : s.updated,
+      unchanged: checked ? s.would_keep : s.unchanged,
+    };
+    for (const [name, value] of Object.entries(values)) {
+      for (const element of document.querySelectorAll(`[data-field="${name}"]`)) element.textContent = count(value);
+    }
+    $('[data-label="created"]').textContent = checked ? "would be created" : "created";
+    $('[data-label="updated"]').textContent = checked ? "would be updated" : "updated";
+    $("#rejected-tile").classList.toggle("bad", s.rejected > 0);
+  }
+
+  #steps(s) {
+    const stopped = ["failed", "cancelled"].includes(s.state);
+    const now = stopped ? this.#stoppedAt(s) : STEP_OF[s.state];
+    const words = {
+      upload: `Upload · ${percent(this.#sent(s), s.size_bytes)} %`,
+      read: s.rows ? `Read · ${plural(s.rows, "row")}` : "Read",
+      check: s.to_merge && s.check_first ? `Check · ${percent(s.checked, s.to_merge)} %` : "Check",
+      merge: s.state === "queued" ? "Merge · queued" : s.to_merge ? `Merge · ${percent(s.merged, s.to_merge)} %` : "Merge",
+      done: s.state === "failed" ? "Failed" : s.state === "cancelled" ? "Cancelled" : "Done",
+    };
+    for (const item of document.querySelectorAll("#steps li")) {
+      const step = item.dataset.step;
+      if (step === "check") item.hidden = !s.check_first;
+      const behind = ORDER.indexOf(step) < ORDER.indexOf(now) || s.state === "done";
+      item.className = behind ? "done" : step === now ? (stopped ? "failed" : "now") : "";
+      item.textContent = words[step];
+      if (step === now) item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
+    }
+  }
+
+  #stoppedAt(s) {
+    if (s.received_bytes < s.size_bytes) return "upload";
+    if (!s.read_at) return "read";
+    return s.merge_started_at ? "merge" : s.check_first ? "check" : "merge";
+  }
+
+  #sent(s) {
+    return this.upload ? Math.max(this.upload.sent, s.received_bytes) : s.received_bytes;
+  }
+
+  #bar(s) {
+    const bar = $("#bar");
+    const [part, all] = {
+      receiving: [this.#sent(s), s.size_bytes],
+      reading: [s.read_bytes, s.size_bytes],
+      checking: [s.checked, s.to_merge],
+      merging: [s.merged, s.to_merge],
+    }[s.state] ?? [1, 1];
+    if (all === null || (s.state === "queued" && !s.ended)) bar.removeAttribute("value");
+    else bar.value = (100 * part) / (all || 1);
+    bar.classList.toggle("bad", ["failed", "cancelled"].includes(s.state));
+    bar.classList.toggle("paused", s.state === "receiving" && (!this.upload || this.upload.state === "paused"));
+    $("#words").textContent = this.#words(s);
+    $("#left").textContent = this.#left(s);
+  }
+
+  #words(s) {
+    const rate = s.per_second ? ` · ${count(s.per_second)} rows/s` : "";
+    if (s.cancel_requested && !s.ended) return "Cancelling…";
+    switch (s.state) {
+      case "receiving": {
+        const sent = `${bytes(this.#sent(s))} of ${bytes(s.size_bytes)}`;
+        if (this.upload?.state === "paused") return `Paused at ${sent}`;
+        if (this.upload?.state === "waiting") return `Connection lost at ${sent}, trying again…`;
+        if (this.upload?.perSecond) return `Uploading ${sent} · ${bytes(this.upload.perSecond)}/s`;
+        return `Uploading ${sent}`;
+      }
+      case "reading": return `Reading ${bytes(s.read_bytes)} of ${bytes(s.size_bytes)}${rate}`;
+      case "checking": return `Checking ${count(s.checked)} of ${count(s.to_merge)} products`;
+      case "ready": return "Checked, waiting for your yes";
+      case "queued": return s.waits_for ? `Waiting for import ${s.waits_for} to finish merging` : "Waiting for a worker";
+      case "merging": return s.to_merge === null ? "Looking for duplicates in the file" : `Merging ${count(s.merged)} of ${plural(s.to_merge, "product")}${rate}`;
+      case "done": return `Done: ${count(s.created)} created, ${count(s.updated)} updated, ${count(s.unchanged)} unchanged`;
+      case "failed": return "Failed";
+      default: return "Cancelled";
+    }
+  }
+
+  #left(s) {
+    if (s.state === "receiving" && this.upload?.state === "sending") return left(this.upload.secondsLeft);
+    if (s.state === "merging") return left(s.seconds_left);
+    if (s.state === "done" && s.received_at) {
+      const seconds = (new Date(s.finished_at) - Math.max(new Date(s.received_at), new Date(s.created_at))) / 1000;
+      return `${duration(seconds)} after the last byte`;
+    }
+    return "";
+  }
+
+  #notices(s) {
+    const notices = [];
+    if (s.error) notices.push([s.state === "failed" ? "bad" : "warn", s.ended ? s.error : `A step failed and is tried again: ${s.error}`]);
+    if (s.ignored_columns.length) notices.push(["", `Columns that are not used: ${s.ignored_columns.join(", ")}`]);
+    if (s.state === "done" && !s.rows) notices.push(["warn", "The file has a header but no rows; nothing was changed."]);
+    if (s.state === "done" && s.rows && s.rows === s.rejected) notices.push(["bad", "No row could be imported. The table below says why for each line."]);
+    if (s.undecodable) notices.push(["warn", `${plural(s.undecodable, "line")} could not be read as ${s.encoding === "utf-8" ? "UTF-8" : "Windows-1252"}.`]);
+    $("#notices").replaceChildren(...notices.map(([kind, text]) => {
+      const note = document.createElement("p");
+      note.className = `notice ${kind}`;
+      note.textContent = text;
+      return note;
+    }));
+  }
+
+  #question(s) {
+    $("#question").hidden = s.state !== "ready" || s.cancel_requested;
+    $("#question-text").textContent = `${plural(s.would_create, "product")} would be created, ${count(s.would_update)} updated, ${count(s.would_keep)} stay as they are. `
+      + `${plural(s.duplicates ?? 0, "row")} of the file are overridden by a later row with the same SKU; ${count(s.rejected)} can't go in.`;
+  }
+
+  #buttons(s) {
+    $("#cancel").hidden = s.ended || s.cancel_requested;
+    $("#see-products").hidden = s.state !== "done";
+    $("#another").hidden = !s.ended;
+    $("#repeat").hidden = !(["failed", "cancelled"].includes(s.state) && s.file_kept);
+    $("#live-cards").hidden = s.ended && !this.chart.points.length;
+    $("#windows-1252").hidden = !(s.ended && s.undecodable && s.file_kept && s.encoding === "utf-8");
+    $("#rejects-csv").href = `/imports/${s.id}/rejects.csv`;
+  }
+
+  #log(s) {
+    if (this.state !== s.state) {
+      const text = this.state === null && s.ended ? `${s.state_label}` : this.#words(s);
+      this.#line(text, s.state === "failed");
+      $("#announce").textContent = text;
+      this.state = s.state;
+    }
+    for (const reject of [...s.recent_rejects].reverse()) {
+      const key = reject.line;
+      if (this.seenRejects.has(key)) continue;
+      this.seenRejects.add(key);
+      this.#line(`Line ${count(reject.line)}: ${reject.column ? `${reject.column}: ` : ""}${reject.reason}`, true);
+    }
+  }
+
+  #line(text, bad) {
+    const item = document.createElement("li");
+    const time = document.createElement("time");
+    time.textContent = new Date().toLocaleTimeString("en-GB");
+    const words = document.createElement("span");
+    words.textContent = text;
+    if (bad) words.className = "bad";
+    item.append(time, words);
+    $("#log").prepend(item);
+    while ($("#log").children.length > LOG_LINES) $("#log").lastChild.remove();
+  }
+}
+
+function about(s) {
+  const started = new Date(s.created_at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const who = s.created_by ? ` by ${s.created_by}` : "";
+  return `${bytes(s.size_bytes)} · started ${started}${who} · new products are ${s.new_products_active ? "active" : "inactive"}`;
+}
+
+function title(s) {
+  if (s.state === "merging" && s.to_merge) return `${percent(s.merged, s.to_merge)} %`;
+  if (s.state === "receiving") return `${percent(s.received_bytes, s.size_bytes)} %`;
+  return s.state_label;
+}
