@@ -19,8 +19,9 @@ DELIMITERS = (",", ";", "\t")
 HEADER_BYTES = 65_536
 UTF8_BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\v\f\r\n"
-# Possessive (*+): no way back is kept, however many blank lines there are.
-BLANK_LINES = re.compile(rb"(?:(?:\xef\xbb\xbf)?[ \t\v\f]*+(?:\r\n|\r|\n))*+")
+# Possessive (*+): no way back is kept, however many blank lines there are. A blank line is shorter
+# than what a header is decided from, again so that cuts can't matter.
+BLANK_LINES = re.compile(rb"(?:(?:\xef\xbb\xbf)?[ \t\v\f]{0,32768}+(?:\r\n|\r|\n))*+")
 
 SHOWN_NAMES = 20
 SHOWN_CHARACTERS = 60
@@ -148,16 +149,14 @@ def _split(physical: list[bytes], encoding: str) -> tuple[list[str], str, int]:
             raise _not_csv("a binary file", WRONG_FILE)
         known = len(set(KNOWN) & {_key(name) for name in names})
         found.append((known, names, delimiter, reader.line_num))
-    if not found:
+    complete = [each for each in found if set(REQUIRED) <= {_key(name) for name in each[1]}]
+    if not complete and not any(delimiter == "," for _, _, delimiter, _ in found):
         raise FileError(
             "The header has a quote that is not closed, or has text after a closing quote."
         )
-    complete = [each for each in found if set(REQUIRED) <= {_key(name) for name in each[1]}]
-    # max() takes the first of equals: the comma.
-    _, names, delimiter, count = (
-        complete[0] if complete else max(found, key=lambda each: (each[0], len(each[1])))
-    )
-    return names, delimiter, count
+    # For the message about what is missing; max() takes the first of equals: the comma.
+    best = complete[0] if complete else max(found, key=lambda each: (each[0], len(each[1])))
+    return best[1:]
 
 
 def _key(name: str) -> str:

@@ -74,6 +74,7 @@ class Limits:
     """Of a record and of a physical line, without the line end."""
     record_lines: int = 1_000
     raw_characters: int = 65_536
+    """At most `record_bytes`, which are there when a line is found to be too long."""
     # Read at once, at least 3. 128 KiB to 1 MiB are equally fast; more takes memory for nothing.
     window_bytes: int = 256 * 1024
 
@@ -149,8 +150,9 @@ class PartReader:
     def __init__(
         self, data: bytes, carry: Carry, *, encoding: str, final: bool, limits: Limits = LIMITS
     ) -> None:
-        ascii_text = bytes(range(128))
-        if ascii_text.decode(encoding).encode(encoding) != ascii_text:
+        ascii_text = "".join(map(chr, range(128)))
+        ascii_bytes = ascii_text.encode("ascii")
+        if (ascii_text.encode(encoding), ascii_bytes.decode(encoding)) != (ascii_bytes, ascii_text):
             raise ValueError(f"{encoding} does not keep ASCII as it is")
         self._encoding = codecs.lookup(encoding).name
         self._limits = limits
@@ -407,6 +409,7 @@ class _Records:
         if index >= self.complete:
             return None, index, ""
         last = index
+        too_many_lines = False
         quotes, fields = self._split(self._text(index))
         if quotes is _Quotes.OPEN:
             stop = min(index + limits.record_lines, self.complete)
@@ -415,6 +418,7 @@ class _Records:
                 quotes = self._verdict
             elif stop == index + limits.record_lines:
                 last = stop - 1
+                too_many_lines = True
             else:
                 last = len(self._lines) - 1
             if self._size(index, last) > limits.record_bytes:
@@ -426,7 +430,7 @@ class _Records:
             if last > index:
                 _, fields = self._split(*map(self._text, range(index, last + 1)))
             return fields, last + 1, ""
-        if last - index + 1 == limits.record_lines:
+        if too_many_lines:
             return None, index + 1, _not_closed(f"within {limits.record_lines:,} lines")
         if self._final:
             return None, index + 1, _not_closed("at the end of the file")

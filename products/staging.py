@@ -213,7 +213,7 @@ def _copy_rejects(cursor: object, job_id: int, part: int, errors: Iterable[RowEr
     )
     if text:
         cursor.copy_expert(
-            f"COPY {ImportReject._meta.db_table} (job_id, part, line, \"column\", reason, raw)"
+            f'COPY {ImportReject._meta.db_table} (job_id, part, line, "column", reason, raw)'
             " FROM STDIN",
             io.StringIO(text),
         )

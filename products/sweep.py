@@ -45,4 +45,3 @@ def _abandon(job: Import, upload: Upload) -> None:
     elif job.state == ImportState.READY:
         message = f"Not confirmed within {hours}; nothing was changed."
         pipeline.finish(job.pk, ImportState.CANCELLED, message)
-

@@ -83,9 +83,9 @@ class TusView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method not in ("OPTIONS", "GET"):
-            if request.headers.get("Tus-Resumable") != VERSION:
-                raise WrongVersion
+        versioned = request.method not in ("OPTIONS", "GET")
+        if versioned and request.headers.get("Tus-Resumable") != VERSION:
+            raise WrongVersion
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)

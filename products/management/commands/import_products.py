@@ -87,7 +87,9 @@ class Command(BaseCommand):
             bar.close()
 
     def show(self, job: Import, bars: dict[str, Any]) -> None:
-        read = bars.get("read") or bars.setdefault("read", self.bar(job.upload.size_bytes, "B", "Read"))
+        read = bars.get("read") or bars.setdefault(
+            "read", self.bar(job.upload.size_bytes, "B", "Read")
+        )
         read.update(job.read_bytes - read.n)
         if job.duplicates is None:
             return

@@ -9,13 +9,14 @@ const STEP_OF = {
   queued: "merge", merging: "merge", done: "done",
 };
 const LOG_LINES = 200;
+const MILESTONES = 10; // lines that the log gets on the way through a merge
 
 export class ImportView {
   constructor() {
-    this.chart = new RateChart($("#chart"), $("#rate-now"), $("#rate-peak"));
+    this.chart = new RateChart($("#chart"), $("#rate-now"), $("#rate-peak"), $("#rate-from"));
     this.seenRejects = new Set();
     this.state = null;
-    this.lastStep = "upload";
+    this.milestone = 0;
     this.upload = null; // what this tab itself sends: {sent, size, perSecond, secondsLeft, state}
     this.snapshot = null;
   }
@@ -172,11 +173,14 @@ export class ImportView {
 
   #log(s) {
     if (this.state !== s.state) {
-      const text = this.state === null && s.ended ? `${s.state_label}` : this.#words(s);
+      const text = entered(s);
       this.#line(text, s.state === "failed");
       $("#announce").textContent = text;
       this.state = s.state;
     }
+    const part = s.state === "merging" ? Math.floor((MILESTONES * s.merged) / (s.to_merge || 1)) : 0;
+    if (part > this.milestone && part < MILESTONES) this.#line(`Merged ${count(s.merged)} of ${plural(s.to_merge, "product")}`);
+    this.milestone = part;
     for (const reject of [...s.recent_rejects].reverse()) {
       const key = reject.line;
       if (this.seenRejects.has(key)) continue;
@@ -195,6 +199,20 @@ export class ImportView {
     item.append(time, words);
     $("#log").prepend(item);
     while ($("#log").children.length > LOG_LINES) $("#log").lastChild.remove();
+  }
+}
+
+/** What the log says when the import enters its state. */
+function entered(s) {
+  switch (s.state) {
+    case "receiving": return `Upload of ${bytes(s.size_bytes)} began`;
+    case "reading": return "Upload complete, reading the last parts";
+    case "checking": return `Read ${plural(s.rows, "row")}, comparing with the catalogue`;
+    case "ready": return "Checked, waiting for your yes";
+    case "queued": return `Read ${plural(s.rows, "row")}, waiting to merge`;
+    case "merging": return `Read ${plural(s.rows, "row")}, merge began`;
+    case "done": return `Done: ${count(s.created)} created, ${count(s.updated)} updated, ${count(s.unchanged)} unchanged`;
+    default: return s.error ? `${s.state_label}: ${s.error}` : s.state_label;
   }
 }
 

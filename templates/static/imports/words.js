@@ -21,6 +21,9 @@ export function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-export const left = (seconds) => (seconds === null || seconds === undefined ? "" : `about ${duration(seconds)} left`);
+export function left(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  return seconds < 1 ? "nearly there" : `about ${duration(seconds)} left`;
+}
 
 export const percent = (part, all) => (all ? Math.min(100, Math.floor((100 * part) / all)) : 0);
