@@ -1,0 +1,170 @@
+"""REST API of imports: the multipart entry, states and actions."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from config.accounts.tokens import issue
+from products.models import Import, ImportState, Product, Upload, UploadBlock
+
+from .importing import HEADER, import_bytes, run, upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROWS = HEADER + b"A,a,1\r\nB,b,2\r\nb,B,3\r\n"
+
+
+@pytest.fixture
+def client(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def api(user) -> Client:
+    """A client with a token."""
+    secret = issue(user, name="tests", scopes=["catalogue:write"])[1]
+    return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+def csv_file(data: bytes = ROWS, name: str = "p.csv") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, data, content_type="text/csv")
+
+
+def test_a_multipart_form_enters_the_same_pipeline(api, user, settings):
+    settings.UPLOAD_BLOCK_BYTES = 100_000
+    data = ROWS + b"".join(b"Name,sku-%d,text\r\n" % n for n in range(30_000))
+
+    response = api.post(
+        "/api/imports/", {"file": csv_file(data), "new_products": "inactive", "encoding": "utf-8"}
+    )
+
+    assert response.status_code == 202, response.content
+    job = Import.objects.get(pk=response.json()["id"])
+    assert response["Location"].endswith(f"/api/imports/{job.pk}/")
+    assert (job.created_by, job.upload.size_bytes) == (user, len(data))
+    assert job.upload.blocks.count() > 1
+    job = run(job)
+    assert (job.state, job.created, job.duplicates) == (ImportState.DONE, 30_002, 1)
+    assert not Product.objects.filter(active=True).exists()
+
+
+def test_fields_after_the_file_count_too(api):
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="p.csv"\r\n\r\n'
+        + ROWS
+        + b'\r\n--x\r\nContent-Disposition: form-data; name="check_first"\r\n\r\ntrue\r\n--x--\r\n'
+    )
+
+    response = api.post("/api/imports/", body, content_type="multipart/form-data; boundary=x")
+
+    assert response.status_code == 202
+    assert response.json()["check_first"] is True
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({}, "file"),
+        ({"file": "text"}, "file"),
+        ({"file": csv_file(b"")}, "file"),
+        ({"file": csv_file(), "encoding": "utf-7"}, "encoding"),
+        ({"file": csv_file(), "new_products": "maybe"}, "new_products"),
+    ],
+)
+def test_a_wrong_form_names_the_field_and_keeps_nothing(api, form, field):
+    response = api.post("/api/imports/", form)
+
+    assert response.status_code == 400
+    assert field in response.json()["error"]["fields"]
+    assert Import.objects.count() == 0
+    assert UploadBlock.objects.count() == 0
+
+
+def test_a_form_over_the_limit_is_refused(api, settings):
+    settings.UPLOAD_MAX_BYTES = 100
+
+    response = api.post("/api/imports/", {"file": csv_file(ROWS * 10)})
+
+    assert response.status_code in (400, 413)
+    assert Import.objects.count() == 0
+
+
+def test_the_multipart_entry_is_for_tokens(client):
+    assert client.post("/api/imports/", {"file": csv_file()}).status_code == 401
+    assert Upload.objects.count() == 0
+
+
+def test_imports_are_listed_newest_first_and_retrieved(client, user):
+    jobs = [import_bytes(user, ROWS) for _ in range(3)]
+
+    page = client.get("/api/imports/", {"page_size": 2}).json()
+    assert [job["id"] for job in page["results"]] == [jobs[2].pk, jobs[1].pk]
+    rest = client.get(page["next"]).json()
+    assert [job["id"] for job in rest["results"]] == [jobs[0].pk]
+
+    one = client.get(f"/api/imports/{jobs[0].pk}/").json()
+    assert (one["state"], one["rows"], one["created"]) == ("done", 3, 2)
+    assert client.get("/api/imports/999999/").status_code == 404
+
+
+def test_approve_cancel_and_repeat_follow_the_state(client, user):
+    job = import_bytes(user, ROWS, check_first=True)
+    base = f"/api/imports/{job.pk}"
+
+    assert client.post(f"{base}/repeat/", content_type="application/json").status_code == 409
+    assert client.post(f"{base}/approve/").status_code == 202
+    assert run(job).state == ImportState.DONE
+    assert client.post(f"{base}/approve/").status_code == 409
+    assert client.post(f"{base}/cancel/").status_code == 409
+    gone = client.post(f"{base}/repeat/", content_type="application/json")
+    assert gone.status_code == 409
+    assert "upload it again" in gone.json()["error"]["message"]
+
+
+def test_a_file_in_another_encoding_is_imported_again_from_the_stored_bytes(client, user):
+    job = import_bytes(user, HEADER + "Café,a,crème\r\nB,b,plain\r\n".encode("cp1252"))
+    assert (job.state, job.created, job.undecodable) == (ImportState.DONE, 1, 1)
+
+    response = client.post(
+        f"/api/imports/{job.pk}/repeat/", {"encoding": "cp1252"}, content_type="application/json"
+    )
+
+    assert response.status_code == 202
+    again = run(Import.objects.get(pk=response.json()["id"]))
+    assert (again.state, again.created, again.unchanged) == (ImportState.DONE, 1, 1)
+    assert Product.objects.get(sku="a").name == "Café"
+
+
+def test_rejects_are_paged_by_line_and_downloaded_as_csv(client, user):
+    bad = b"".join(b"Name,,%d\r\n" % n for n in range(5))
+    job = import_bytes(user, HEADER + bad + b'A,"x" y,\xff\r\n')
+
+    page = client.get(f"/api/imports/{job.pk}/rejects/", {"page_size": 4}).json()
+    assert [reject["line"] for reject in page["results"]] == [2, 3, 4, 5]
+    assert page["results"][0]["column"] == "sku"
+    assert page["results"][0]["raw"] == "Name,,0"
+    assert len(client.get(page["next"]).json()["results"]) == 2
+
+    response = client.get(f"/imports/{job.pk}/rejects.csv")
+    lines = b"".join(response.streaming_content).decode("utf-8-sig").splitlines()
+    assert lines[0] == "line,column,reason,raw"
+    assert len(lines) == 7
+    assert "\\xff" in lines[-1]
+
+
+def test_an_unfinished_upload_can_be_cancelled(client, user):
+    job = upload(user, ROWS)
+    assert client.post(f"/api/imports/{job.pk}/cancel/").json()["cancel_requested"] is True
+    assert run(job).state == ImportState.CANCELLED
+
+
+def test_products_are_listed_by_cursor(client, user):
+    import_bytes(user, ROWS)
+
+    page = client.get("/api/products/", {"page_size": 1}).json()
+
+    assert len(page["results"]) == 1
+    assert set(page["results"][0]) >= {"id", "sku", "name", "description", "active"}
+    assert client.get(page["next"]).json()["results"]
