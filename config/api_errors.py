@@ -31,6 +31,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 
 logger = logging.getLogger(__name__)
 
+OUTAGES = (OperationalError, InterfaceError)  # the database is away, or gave up waiting
 RETRY_SECONDS = 5
 DEFAULTS = {
     400: ("invalid", "The request could not be understood. See /api/docs/ for what it should be."),
@@ -79,10 +80,10 @@ def response(status: int, message: str = "", *, code: str = "") -> JsonResponse:
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None (a bug in a view) goes on to `handler500`."""
-    if isinstance(exc, OperationalError | InterfaceError):
+    if isinstance(exc, OUTAGES):
         logger.exception("database error in %s", type(context["view"]).__name__)
-        headers = {"Retry-After": str(RETRY_SECONDS)}
-        return Response(body(HTTPStatus.SERVICE_UNAVAILABLE), status=503, headers=headers)
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        return Response(body(status), status, headers={"Retry-After": str(RETRY_SECONDS)})
     answer = drf_exception_handler(exc, context)
     if answer is None:
         return None

@@ -6,8 +6,14 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
     path("", include("config.accounts.urls")),
+    path("", include("config.page_urls")),
     path("", include("config.health_urls")),
     path("", include("products.urls")),
     path("api/", include("config.api_urls")),
     path("events/", include("config.event_urls")),
 ]
+
+handler400 = "config.pages.bad_request"
+handler403 = "config.pages.permission_denied"
+handler404 = "config.pages.not_found"
+handler500 = "config.pages.server_error"

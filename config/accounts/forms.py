@@ -1,0 +1,100 @@
+"""Forms of the account pages."""
+
+from datetime import datetime, timedelta
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import PasswordChangeForm as DjangoPasswordChangeForm
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from config.accounts import scopes, throttle
+
+EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
+
+
+class LoginForm(AuthenticationForm):
+    """Username and password; `throttled` after too many failures."""
+
+    error_messages = {
+        "invalid_login": "This username and password do not match. Capitals matter in both.",
+        "inactive": "This account is switched off. Ask whoever looks after Stockroom.",
+        "throttled": "Too many failed attempts. Wait 5 minutes, then try again.",
+    }
+    throttled = False
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        _dress(self)
+
+    def clean(self) -> dict:
+        account, address = self.cleaned_data.get("username"), self.request.META["REMOTE_ADDR"]
+        if account and not throttle.attempt(account, address):
+            self.throttled = True
+            raise ValidationError(self.error_messages["throttled"], code="throttled")
+        cleaned = super().clean()
+        if account and self.get_user() is not None:
+            throttle.forget(account, address)
+        return cleaned
+
+
+class PasswordChangeForm(DjangoPasswordChangeForm):
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        _dress(self)
+
+
+class TokenForm(forms.Form):
+    """What a new API token is for and what it may do."""
+
+    name = forms.CharField(
+        max_length=80, help_text="What will use it, for example “nightly stock export”."
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in scopes.ALL],
+        error_messages={"required": "Choose at least one thing that the token may do."},
+    )
+    trading_users = forms.CharField(
+        label="Trading users",
+        required=False,
+        max_length=2000,
+        help_text="Whom orders may be placed for, separated by commas; * for everyone."
+        " Only needed with Orders.",
+    )
+    expires = forms.ChoiceField(
+        label="Valid for", choices=list(EXPIRIES.items()), required=False, initial="90"
+    )
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        _dress(self)
+
+    def clean_trading_users(self) -> list[str]:
+        names = [name.strip() for name in self.cleaned_data["trading_users"].split(",")]
+        names = list(dict.fromkeys(name for name in names if name))
+        if any(len(name) > 64 for name in names):
+            raise ValidationError("A trading user's name has at most 64 characters.")
+        return names
+
+    def scope_rows(self) -> list[dict]:
+        """The check boxes, an area a row: its key, its name and what is chosen."""
+        chosen = set(self["scopes"].value() or [])
+        return [
+            {
+                "area": area,
+                "name": name,
+                "read": f"{area}:read" in chosen,
+                "write": f"{area}:write" in chosen,
+            }
+            for area, name in scopes.AREAS.items()
+        ]
+
+    @property
+    def expires_at(self) -> datetime | None:
+        days = self.cleaned_data["expires"]
+        return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+def _dress(form: forms.Form) -> None:
+    for field in form.fields.values():
+        field.widget.attrs["class"] = "field"

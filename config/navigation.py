@@ -1,0 +1,44 @@
+"""The navigation of every page. Used by templates/navigation.html as a context processor."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+AREAS = (
+    ("Catalogue", (("Products", "products:list"), ("Imports", "products:imports"))),
+    ("Integrations", (("Webhooks", "webhooks"), ("Stock sync", "stocksync"))),
+    ("Streams", (("Sales", "sales"), ("Prices", "prices"))),
+    ("Money", (("Orders", "orders"), ("Ledger", "ledger"))),
+    ("", (("Operations", "operations"),)),
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    url: str
+    current: str  # aria-current: "page" here, "true" on a page below it, "" elsewhere
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str  # empty for the group at the end
+    items: list[Item] = field(default_factory=list)
+
+
+def navigation(request: HttpRequest) -> dict[str, Callable[[], list[Group]]]:
+    """`navigation` for templates: a callable, so that parts of pages don't pay for it."""
+    return {"navigation": lambda: groups(request.path)}
+
+
+def groups(path: str) -> list[Group]:
+    """All areas with their pages, the one that holds `path` marked as current."""
+    return [Group(area, [_item(name, view, path) for name, view in items]) for area, items in AREAS]
+
+
+def _item(name: str, view: str, path: str) -> Item:
+    url = reverse(view)
+    current = "page" if path == url else "true" if path.startswith(url) else ""
+    return Item(name, url, current)

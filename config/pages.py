@@ -1,0 +1,85 @@
+"""Placeholders of areas that come later, Operations, and the pages shown on errors.
+
+config/urls.py names the error pages (`handler404` …), the settings the CSRF one.
+Under /api/ and /events/ the same errors are JSON (config.api_errors).
+"""
+
+import sys
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template import loader
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import requires_csrf_token
+from django.views.generic import TemplateView
+from redis.exceptions import RedisError
+
+from config import api_errors, health
+from config.consumers.health import consumer_health
+
+
+def placeholder(area: str):
+    """A view that says what `area` will do once it is built (templates/placeholders/)."""
+    return TemplateView.as_view(template_name=f"placeholders/{area}.html")
+
+
+@never_cache
+def operations(request: HttpRequest) -> HttpResponse:
+    """Health of engines and consumers. Renders whatever of them is away."""
+    try:
+        consumers = consumer_health()
+    except RedisError:
+        consumers = None
+    context = {"engines": health.engines(), "consumers": consumers}
+    return render(request, "operations.html", context)
+
+
+@requires_csrf_token
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error(request, HTTPStatus.BAD_REQUEST, "The request could not be understood.")
+
+
+@requires_csrf_token
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error(request, HTTPStatus.FORBIDDEN, str(exception) or "You may not do this.")
+
+
+@requires_csrf_token
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error(request, HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its token: an old tab, or cookies refused. Says how to go on."""
+    if api_errors.wants_json(request):
+        message = "The CSRF token is missing or wrong: send the cookie `csrftoken` as X-CSRFToken."
+        return api_errors.response(HTTPStatus.FORBIDDEN, message, code="csrf_failed")
+    return HttpResponse(loader.render_to_string("403_csrf.html"), status=HTTPStatus.FORBIDDEN)
+
+
+@requires_csrf_token
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Error 500, or 503 where the database is away.
+
+    Rendered without the request, so that it needs neither session nor database.
+    """
+    outage = isinstance(sys.exception(), api_errors.OUTAGES)
+    status = HTTPStatus.SERVICE_UNAVAILABLE if outage else HTTPStatus.INTERNAL_SERVER_ERROR
+    if api_errors.wants_json(request):
+        answer = api_errors.response(status)
+    else:
+        page = loader.render_to_string("500.html", {"outage": outage})
+        answer = HttpResponse(page, status=status)
+    if outage:
+        answer.headers["Retry-After"] = str(api_errors.RETRY_SECONDS)
+    return answer
+
+
+def _error(request: HttpRequest, status: HTTPStatus, message: str) -> HttpResponse:
+    if api_errors.wants_json(request):
+        return api_errors.response(status, message)
+    context = {"message": message}
+    return HttpResponse(
+        loader.render_to_string(f"{status.value}.html", context, request), status=status
+    )

@@ -1,0 +1,32 @@
+import itertools
+
+import pytest
+
+from config.accounts import tokens
+
+PASSWORD = "a-long-enough-password"
+
+
+@pytest.fixture
+def user(django_user_model):
+    return django_user_model.objects.create_user("ana", password=PASSWORD)
+
+
+@pytest.fixture
+def bearer(user):
+    """`bearer("catalogue:read")`: the headers of a new token of `user` with these scopes."""
+
+    def bearer(*scopes: str, **options) -> dict[str, str]:
+        return {"Authorization": f"Bearer {tokens.issue(user, 'test', scopes, **options)[1]}"}
+
+    return bearer
+
+
+addresses = itertools.count(1)
+
+
+@pytest.fixture
+def address():
+    """An address from which nobody has tried to sign in before in this run."""
+    number = next(addresses)
+    return f"10.1.{number // 250}.{number % 250}"
