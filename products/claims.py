@@ -5,12 +5,15 @@ heartbeat WHERE the number is still its own; a frozen worker that wakes up after
 another has taken over changes 0 rows and gives up (ClaimLost).
 """
 
+import logging
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from .models import Import, ImportState
+
+logger = logging.getLogger(__name__)
 
 
 class ClaimLost(Exception):
@@ -71,6 +74,28 @@ def release(claim: Claim, error: str = "") -> None:
             " WHERE id = %s AND claim = %s AND state <> ALL (%s)",
             [error, not error, claim.job_id, claim.number, list(Import.ENDED)],
         )
+
+
+def end_frozen_holders() -> int:
+    """Cut off workers that went silent in the middle of a COPY; returns how many.
+
+    Stopped, or lost with their machine, they leave the server waiting for bytes inside a
+    statement, with the import's row locked. Neither idle_in_transaction_session_timeout
+    nor statement_timeout ends such a wait.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a"
+            " WHERE a.datname = current_database() AND a.usename = current_user"
+            " AND a.state = 'active' AND a.wait_event_type = 'Client'"
+            " AND a.query_start < clock_timestamp() - make_interval(secs => %s)"
+            " AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted"
+            "   AND l.relation = 'products_import'::regclass AND l.mode = 'RowExclusiveLock')",
+            [settings.IMPORT_STALE_SECONDS],
+        )
+        if cursor.rowcount:
+            logger.warning("ended %s frozen inside a statement", cursor.rowcount)
+        return cursor.rowcount
 
 
 def end(job_id: int, state: ImportState, error: str = "") -> bool:

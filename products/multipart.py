@@ -31,7 +31,7 @@ class BlockUploadHandler(FileUploadHandler):
         self.user = user
         self.upload: Upload | None = None
         self.buffer = bytearray()
-        self.offset = 0
+        self.turn: uploads.Turn | None = None
 
     def handle_raw_input(
         self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
@@ -44,6 +44,7 @@ class BlockUploadHandler(FileUploadHandler):
             raise SkipFile
         try:
             self.upload = uploads.create_upload(self.user, self.file_name, self.bound)
+            self.turn = uploads.take_turn(self.upload.pk)
         except uploads.UploadTooLarge:
             raise StopUpload(connection_reset=False) from None
 
@@ -63,7 +64,7 @@ class BlockUploadHandler(FileUploadHandler):
             uploads.purge(self.upload.pk)
 
     def _store(self) -> None:
-        assert self.upload is not None
+        assert self.turn is not None
         if self.buffer:
-            self.offset = uploads.append(self.upload.pk, self.offset, bytes(self.buffer))
+            self.turn = uploads.append(self.turn, bytes(self.buffer))
             self.buffer.clear()

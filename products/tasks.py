@@ -22,8 +22,9 @@ def advance_import(job_id: int) -> None:
 @app.task
 def sweep_imports() -> None:
     """Bring back imports that nobody works on: after a kill, a lost message, a broker away."""
-    from . import sweep
+    from . import claims, sweep
 
+    claims.end_frozen_holders()
     for job_id in sweep.forgotten_imports():
         kick(job_id)
 

@@ -188,7 +188,7 @@ class UploadDetail(TusView):
     def head(self, request: Request, upload_id: UUID) -> Response:
         upload = _own_upload(request, upload_id)
         headers = {
-            "Upload-Offset": str(upload.offset),
+            "Upload-Offset": str(uploads.settle(upload.pk)),
             "Upload-Length": str(upload.size_bytes),
             "Upload-Metadata": _format_metadata(upload.metadata),
         }
@@ -213,17 +213,16 @@ class UploadDetail(TusView):
         offset = _whole_number(request, "Upload-Offset")
         length = _content_length(request)
         try:
-            if offset != upload.offset:
-                raise uploads.OffsetConflict(upload.offset, offset)
-            if offset + length > upload.size_bytes:
-                raise uploads.UploadTooLarge(
-                    f"{length:,} bytes at {offset:,} go past the announced end at"
-                    f" {upload.size_bytes:,}."
-                )
-            if "Upload-Checksum" in request.headers:
-                offset = _append_checked(request, upload.pk, offset, length)
-            else:
-                offset = _append_as_it_comes(request, upload, offset)
+            turn = uploads.take_turn(upload.pk, offset)
+            try:
+                if offset + length > upload.size_bytes:
+                    raise uploads.UploadTooLarge(
+                        f"{length:,} bytes at {offset:,} go past the announced end at"
+                        f" {upload.size_bytes:,}."
+                    )
+                turn = _append(request, upload, turn, length)
+            finally:
+                uploads.end_turn(turn)
         except uploads.OffsetConflict as error:
             raise Conflict(str(error)) from None
         except uploads.UploadTooLarge as error:
@@ -234,7 +233,7 @@ class UploadDetail(TusView):
         return Response(
             status=status.HTTP_204_NO_CONTENT,
             headers={
-                "Upload-Offset": str(offset),
+                "Upload-Offset": str(turn.offset),
                 "Upload-Expires": http_date(upload.expires_at.timestamp()),
             },
         )
@@ -249,18 +248,24 @@ class UploadDetail(TusView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _append_as_it_comes(request: Request, upload: Upload, offset: int) -> int:
+def _append(request: Request, upload: Upload, turn: uploads.Turn, length: int) -> uploads.Turn:
+    if "Upload-Checksum" in request.headers:
+        return _append_checked(request, turn, length)
+    return _append_as_it_comes(request, upload, turn)
+
+
+def _append_as_it_comes(request: Request, upload: Upload, turn: uploads.Turn) -> uploads.Turn:
     channels = list(upload.imports.values_list("pk", flat=True))
     for block in _blocks(request._request):
-        offset = uploads.append(upload.pk, offset, block)
+        turn = uploads.append(turn, block)
         for job_id in channels:
             progress.changed(job_id)
     for job_id in channels:
         progress.flush(job_id)
-    return offset
+    return turn
 
 
-def _append_checked(request: Request, upload_id: UUID, offset: int, length: int) -> int:
+def _append_checked(request: Request, turn: uploads.Turn, length: int) -> uploads.Turn:
     """Store a request's bytes only once all of them match their checksum."""
     algorithm, _, encoded = request.headers["Upload-Checksum"].partition(" ")
     if algorithm not in CHECKSUMS:
@@ -275,7 +280,7 @@ def _append_checked(request: Request, upload_id: UUID, offset: int, length: int)
         digest.update(block)
     if base64.b64encode(digest.digest()).decode() != encoded.strip():
         raise ChecksumMismatch
-    return uploads.append_blocks(upload_id, offset, blocks)
+    return uploads.append_blocks(turn, blocks)
 
 
 def _blocks(request: HttpRequest) -> Iterator[bytes]:

@@ -7,8 +7,9 @@ one is told (OffsetConflict), and no byte is stored twice.
 """
 
 import logging
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,9 @@ from .models import Import, ImportState, Upload, UploadBlock
 
 logger = logging.getLogger(__name__)
 
+SETTLE_SECONDS = 2.0  # how long the bytes of a cut request may still be on their way to the rows
+SETTLE_POLL_SECONDS = 0.05
+GONE = "This upload is not here any more; start a new one."
 ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252"}
 
 
@@ -129,32 +133,81 @@ def close(upload_id: UUID) -> Upload:
         return Upload.objects.get(pk=upload_id)
 
 
-def append(upload_id: UUID, offset: int, data: bytes) -> int:
-    """Store `data`, which begins at byte `offset` of the file; returns the new offset.
+@dataclass(frozen=True)
+class Turn:
+    """The right to write to an upload, until somebody else takes it: `offset` is where it is."""
+
+    upload_id: UUID
+    offset: int
+    writer: int
+
+
+def take_turn(upload_id: UUID, offset: int | None = None, *, writing: bool = True) -> Turn:
+    """Become the upload's only writer; an older request's next block is refused.
+
+    A connection that breaks is noticed by its client at once, by us only when its bytes
+    are used up. Without this the client would ask for the offset, and find another.
+    With `offset`, raises OffsetConflict where the upload is elsewhere.
+    """
+    found = Upload.objects.filter(pk=upload_id, purged_at=None)
+    if offset is not None:
+        found = found.filter(offset=offset)
+    with transaction.atomic():
+        if not found.update(writer=F("writer") + 1, writing=writing):
+            raise _refusal(upload_id, offset or 0, 0)
+        upload = Upload.objects.only("offset", "writer").get(pk=upload_id)
+        return Turn(upload_id, upload.offset, upload.writer)
+
+
+def end_turn(turn: Turn) -> None:
+    """Say that this writer is done, so that nobody waits for it."""
+    Upload.objects.filter(pk=turn.upload_id, writer=turn.writer).update(writing=False)
+
+
+def settle(upload_id: UUID) -> int:
+    """The offset, which no older request will move any more.
+
+    One that was cut has SETTLE_SECONDS to store what came; one that was killed with its
+    process, or still goes on, loses its turn then.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        if not Upload.objects.filter(pk=upload_id, writing=True).exists():
+            break
+        time.sleep(SETTLE_POLL_SECONDS)
+    return take_turn(upload_id, writing=False).offset
+
+
+def append(turn: Turn, data: bytes) -> Turn:
+    """Store `data` at the turn's offset; returns the turn with the new offset.
 
     Raises OffsetConflict, UploadTooLarge or UploadGone; then nothing is stored.
     """
-    return append_blocks(upload_id, offset, [data])
+    return append_blocks(turn, [data])
 
 
-def append_blocks(upload_id: UUID, offset: int, blocks: Iterable[bytes]) -> int:
+def append_blocks(turn: Turn, blocks: Iterable[bytes]) -> Turn:
     """As `append`, for several blocks in one transaction: all of them or none."""
     with transaction.atomic():
         for data in blocks:
             if data:
-                _append(upload_id, offset, bytes(data))
-                offset += len(data)
-    return offset
+                turn = _append(turn, bytes(data))
+    return turn
 
 
-def _append(upload_id: UUID, offset: int, data: bytes) -> None:
-    end = offset + len(data)
+def _append(turn: Turn, data: bytes) -> Turn:
+    offset, end = turn.offset, turn.offset + len(data)
+    upload_id = turn.upload_id
     # The commit of the last block is the one that must reach the disk: it takes all
     # earlier ones with it. Before that a crash only sets the upload's offset back.
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = off")
     moved = Upload.objects.filter(
-        pk=upload_id, offset=offset, size_bytes__gte=end, purged_at__isnull=True
+        pk=upload_id,
+        offset=offset,
+        writer=turn.writer,
+        size_bytes__gte=end,
+        purged_at__isnull=True,
     ).update(offset=end, expires_at=_expiry())
     if moved != 1:
         raise _refusal(upload_id, offset, end)
@@ -165,15 +218,16 @@ def _append(upload_id: UUID, offset: int, data: bytes) -> None:
         _complete(upload_id)
     elif offset // settings.IMPORT_PART_BYTES != end // settings.IMPORT_PART_BYTES:
         _kick(upload_id)
+    return replace(turn, offset=end)
 
 
 def _refusal(upload_id: UUID, offset: int, end: int) -> UploadError:
     upload = Upload.objects.filter(pk=upload_id).first()
     if upload is None or upload.purged_at is not None:
-        return UploadGone("This upload is not here any more; start a new one.")
-    if upload.offset != offset:
-        return OffsetConflict(upload.offset, offset)
-    return UploadTooLarge(f"Byte {end:,} is past the announced end at {upload.size_bytes:,}.")
+        return UploadGone(GONE)
+    if end > upload.size_bytes:
+        return UploadTooLarge(f"Byte {end:,} is past the announced end at {upload.size_bytes:,}.")
+    return OffsetConflict(upload.offset, offset)  # also where another request has its turn now
 
 
 def _complete(upload_id: UUID) -> None:

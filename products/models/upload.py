@@ -18,6 +18,10 @@ class Upload(models.Model):
     file_name = models.CharField(max_length=255)
     size_bytes = models.BigIntegerField()
     offset = models.BigIntegerField(default=0, db_default=0)
+    # Grows with each request that writes or asks for the offset: an older request, cut
+    # but still being drained, must not move the offset after it was told.
+    writer = models.IntegerField(default=0, db_default=0)
+    writing = models.BooleanField(default=False, db_default=False)
     # Name, size, modification time and hash of both ends, made by the page: the
     # same file chosen again finds its upload and goes on.
     fingerprint = models.CharField(max_length=255, blank=True, default="")

@@ -10,9 +10,15 @@ HEADER = b"name,sku,description\r\n"
 def upload(user, data: bytes, *, name: str = "products.csv", piece: int = 1 << 20, **options):
     """An import whose upload is complete, nothing of it read so far."""
     job = uploads.create(user, name, len(data), ImportOptions(**options))
-    for offset in range(0, len(data), piece):
-        uploads.append(job.upload_id, offset, data[offset : offset + piece])
+    append(job, data, piece=piece)
     return job
+
+
+def append(job: Import, data: bytes, *, piece: int = 1 << 20) -> None:
+    """The next bytes of the import's file."""
+    turn = uploads.take_turn(job.upload_id)
+    for offset in range(0, len(data), piece):
+        turn = uploads.append(turn, data[offset : offset + piece])
 
 
 def run(job: Import) -> Import:

@@ -6,7 +6,7 @@ from django.db import connection
 from products import pipeline, uploads
 from products.models import Import, ImportState, Product
 
-from .importing import HEADER, catalogue, counts, import_bytes, run, upload
+from .importing import HEADER, append, catalogue, counts, import_bytes, run, upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,7 +76,9 @@ def test_an_absent_description_keeps_the_old_one_and_an_empty_one_overwrites(use
 def test_check_first_counts_and_changes_nothing_before_the_yes(user):
     import_bytes(user, HEADER + b"A,a,1\r\nB,b,1\r\n")
 
-    job = import_bytes(user, HEADER + b"A,a,1\r\nB,b,2\r\nC,c,3\r\nC,C,4\r\n,x,\r\n", check_first=True)
+    job = import_bytes(
+        user, HEADER + b"A,a,1\r\nB,b,2\r\nC,c,3\r\nC,C,4\r\n,x,\r\n", check_first=True
+    )
 
     assert job.state == ImportState.READY
     assert (job.would_create, job.would_update, job.would_keep) == (1, 1, 1)
@@ -94,14 +96,14 @@ def test_reading_begins_while_the_upload_still_runs(user, settings):
     settings.UPLOAD_BLOCK_BYTES = settings.IMPORT_PART_BYTES = 64 * 1024
     data = HEADER + b"".join(b"Name,sku-%d,d\r\n" % n for n in range(20_000))
     job = uploads.create(user, "p.csv", len(data), uploads.ImportOptions())
-    uploads.append(job.upload_id, 0, data[:200_000])
+    append(job, data[:200_000])
 
     job = run(job)
 
     assert job.state == ImportState.RECEIVING
     assert job.read_bytes == 3 * 64 * 1024
     assert job.rows > 1_000
-    uploads.append(job.upload_id, 200_000, data[200_000:])
+    append(job, data[200_000:])
     assert run(job).state == ImportState.DONE
     assert Product.objects.count() == 20_000
 

@@ -6,6 +6,7 @@ import hashlib
 import pytest
 from django.test import Client
 
+from products import uploads
 from products.models import Import, ImportState, Upload, UploadBlock
 
 from .importing import HEADER, run
@@ -100,6 +101,22 @@ def test_a_wrong_offset_is_a_conflict_that_stores_nothing(client):
         assert response.status_code == 409
         assert "at byte 100" in error(response)
     assert stored(url) == DATA[:100]
+
+
+def test_a_request_that_was_overtaken_stores_nothing_more(client):
+    """A cut request may still be drained when its client asks for the offset and goes on."""
+    url = create(client)["Location"]
+    upload_id = url.rstrip("/").rsplit("/", 1)[1]
+    old = uploads.append(uploads.take_turn(upload_id), DATA[:100])
+    assert patch(client, url, 0, DATA).status_code == 409  # takes no turn away
+    old = uploads.append(old, DATA[100:200])
+
+    assert client.head(url)["Upload-Offset"] == "200"
+
+    with pytest.raises(uploads.OffsetConflict):
+        uploads.append(old, DATA[200:300])
+    assert patch(client, url, 200, DATA[200:])["Upload-Offset"] == str(len(DATA))
+    assert stored(url) == DATA
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])

@@ -65,10 +65,10 @@ class Command(BaseCommand):
             job = uploads.create(None, name, size, choices)
         except uploads.UploadError as error:
             raise CommandError(str(error)) from None
-        offset = 0
+        turn = uploads.take_turn(job.upload_id)
         with self.bar(size, "B", "Store") as bar:
             while block := file.read(settings.UPLOAD_BLOCK_BYTES):
-                offset = uploads.append(job.upload_id, offset, block)
+                turn = uploads.append(turn, block)
                 bar.update(len(block))
         return job
 
