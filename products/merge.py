@@ -20,11 +20,17 @@ CHANGED = """(
     OR (b.active IS NOT NULL AND p.active <> b.active)
 )"""
 
+# NOT IN, since it is answered from a hash of the batch's few losing lines; in the
+# index's order, since neighbours are found in the pages just used: together a third
+# of the merge's time. It also keeps two writers from locking rows in opposite orders.
 BATCH = """
     SELECT s.sku, s.name, s.description, s.active
     FROM {rows} s
     WHERE s.line > %(after)s AND s.line <= %(until)s
-      AND NOT EXISTS (SELECT FROM {losers} l WHERE l.line = s.line)
+      AND s.line NOT IN (
+          SELECT l.line FROM {losers} l WHERE l.line > %(after)s AND l.line <= %(until)s
+      )
+    ORDER BY lower(s.sku)
 """
 
 MERGE = f"""
@@ -89,8 +95,12 @@ def _run(statement: str, job: Import, after_line: int, until_line: int) -> Count
     with connection.cursor() as cursor:
         # Without these the planner hashes the whole catalogue for every batch
         # (2–7 times slower); by index a batch costs the same at any size.
-        cursor.execute("SET LOCAL enable_hashjoin = off")
-        cursor.execute("SET LOCAL enable_mergejoin = off")
+        # Keys hardly repeat within a batch, so remembering them (memoize) only costs.
+        cursor.execute(
+            "SET LOCAL enable_hashjoin = off;"
+            " SET LOCAL enable_mergejoin = off;"
+            " SET LOCAL enable_memoize = off"
+        )
         cursor.execute(
             statement.format(rows=table(job.pk), losers=losers_table(job.pk)),
             {

@@ -122,7 +122,7 @@ def _read(job: Import) -> bool:
 
 def _receive(job: Import) -> bool:
     if job.upload.completed_at is not None:
-        _move(job, ImportState.READING)
+        _move(job, ImportState.READING, received_at=job.upload.completed_at)
         return True
     return _read(job)
 

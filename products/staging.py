@@ -17,6 +17,7 @@ from . import uploads
 from .csv_rows import Carry, PartReader, Row, RowError
 from .models import Import, ImportPart, ImportReject
 
+FLAGS = {None: "\\N", True: "t", False: "f"}
 LOSERS_FOUND = -1  # marker of "the losing lines of duplicates are in their table"
 
 
@@ -129,14 +130,12 @@ def find_losers(job_id: int) -> int:
         cursor.execute(f"CREATE INDEX IF NOT EXISTS {rows}_line ON {rows} (line)")
         cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute(
-            f"INSERT INTO {losers}"
-            f" SELECT s.line FROM {rows} s JOIN"
-            f" (SELECT lower(sku) AS key, max(line) AS last FROM {rows}"
-            "   GROUP BY 1 HAVING count(*) > 1) d"
-            " ON lower(s.sku) = d.key AND s.line < d.last"
+            f"INSERT INTO {losers} SELECT line FROM"
+            " (SELECT line, lead(line) OVER (PARTITION BY lower(sku) ORDER BY line) AS later"
+            f"  FROM {rows}) s WHERE later IS NOT NULL"
         )
         count = cursor.rowcount
-        cursor.execute(f"ANALYZE {rows}")
+        cursor.execute(f"ANALYZE {rows} (line)")
         cursor.execute(f"ANALYZE {losers}")
         cursor.execute("INSERT INTO products_stagedpart VALUES (%s, %s)", [job_id, LOSERS_FOUND])
     return count
@@ -181,28 +180,29 @@ def _copy_rows(cursor: object, name: str, rows: Iterable[Row]) -> None:
 def copy_text(rows: Iterable[Row]) -> str:
     """`rows` in COPY's text format: tab between fields, \\N for None.
 
-    Only fields that hold a control character or backslash are escaped; looking first
-    is what makes this fast (str.translate on every field takes four times as long).
+    The fields are escaped together, joined by NUL, which no field holds: looking for
+    each character once a row is what makes this fast.
     """
     lines = []
     for line, sku, name, description, active in rows:
-        if "\\" in sku or not sku.isprintable():
-            sku = _escape(sku)
-        if "\\" in name or not name.isprintable():
-            name = _escape(name)
+        fields = f"{sku}\0{name}" if description is None else f"{sku}\0{name}\0{description}"
+        fields = _escape(fields).replace("\0", "\t")
         if description is None:
-            description = "\\N"
-        elif "\\" in description or not description.isprintable():
-            description = _escape(description)
-        flag = "\\N" if active is None else "t" if active else "f"
-        lines.append(f"{line}\t{sku}\t{name}\t{description}\t{flag}\n")
+            fields += "\t\\N"
+        lines.append(f"{line}\t{fields}\t{FLAGS[active]}\n")
     return "".join(lines)
 
 
-def _escape(field: str) -> str:
-    return (
-        field.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    )
+def _escape(text: str) -> str:
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if "\n" in text:
+        text = text.replace("\n", "\\n")
+    if "\r" in text:
+        text = text.replace("\r", "\\r")
+    if "\t" in text:
+        text = text.replace("\t", "\\t")
+    return text
 
 
 def _copy_rejects(cursor: object, job_id: int, part: int, errors: Iterable[RowError]) -> None:

@@ -231,9 +231,9 @@ def _refusal(upload_id: UUID, offset: int, end: int) -> UploadError:
 
 
 def _complete(upload_id: UUID) -> None:
-    now = timezone.now()
-    Upload.objects.filter(pk=upload_id).update(completed_at=now)
-    Import.objects.filter(upload_id=upload_id, received_at=None).update(received_at=now)
+    # The import's row is the worker's: it may be locked for as long as a step takes, or
+    # a frozen worker is not noticed, and the request would wait.
+    Upload.objects.filter(pk=upload_id).update(completed_at=timezone.now())
     _kick(upload_id)
 
 
