@@ -1,0 +1,1 @@
+"""Hosts consumers: long-running loops that know nothing of Celery. See docs/consumers.md."""
