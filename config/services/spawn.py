@@ -9,12 +9,14 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import psutil
 
@@ -64,6 +66,8 @@ class _Spawner:
                 self._reaper = subprocess.Popen(
                     [sys.executable, str(HERE / "reaper.py")],
                     stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                     text=True,
                     cwd="/",
                     start_new_session=True,
@@ -105,16 +109,19 @@ def spawn(
     environment: Mapping[str, str],
     directory: Path,
     output: IO[bytes] | int,
+    errors: IO[bytes] | int = subprocess.STDOUT,
+    input: IO[bytes] | int = subprocess.DEVNULL,
     user: str | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `command` as the leader of its own session and return its handle.
 
-    Standard output and error go to `output` (a file or `subprocess.PIPE`), standard input is
-    empty. Its own session keeps a terminal's Ctrl-C away from it: stopping is our decision.
-    `user` (only as root) is the system user it runs as. When this process dies, the kernel sends
-    the child `death_signal`, and the reaper then kills its whole session.
+    Standard output goes to `output` (a file or `subprocess.PIPE`), standard error there too unless
+    `errors` says otherwise; standard input is empty unless `input` is given. Its own session keeps
+    a terminal's Ctrl-C away from it: stopping is our decision. `user` (only as root) is the system
+    user it runs as. When this process dies, the kernel sends the child `death_signal`, and the
+    reaper then kills its whole session.
 
     Raises OSError when it can't be forked. A command that can't be executed exits 1 with a line in
     its output.
@@ -127,14 +134,79 @@ def spawn(
             [*launcher, *command],
             env=dict(environment),
             cwd=directory,
-            stdin=subprocess.DEVNULL,
+            stdin=input,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             start_new_session=True,
             pass_fds=tuple(pass_fds),
         )
 
     return _get_spawner().call(fork)
+
+
+class CommandError(RuntimeError):
+    """A command did not end in time, or was cancelled."""
+
+
+class Ended(NamedTuple):
+    """What a command that was run to its end has left: exit code, standard output and error."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def run(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    timeout_seconds: float,
+    text: str = "",
+    user: str | None = None,
+    cancelled: threading.Event | None = None,
+) -> Ended:
+    """Run a command to its end with `text` as its input; return what it left.
+
+    Raises CommandError, after killing all of it, when it takes longer than `timeout_seconds` or
+    `cancelled` is set meanwhile.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with (
+        tempfile.TemporaryFile() as source,
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+    ):
+        source.write(text.encode())
+        source.seek(0)
+        child = spawn(
+            command,
+            environment=environment,
+            directory=directory,
+            output=output,
+            errors=errors,
+            input=source,
+            user=user,
+        )
+        try:
+            while child.poll() is None:
+                if cancelled is not None and cancelled.is_set():
+                    raise CommandError(f"{Path(command[0]).name} was cancelled")
+                if time.monotonic() > deadline:
+                    raise CommandError(
+                        f"{Path(command[0]).name} did not end within {timeout_seconds:.0f} s"
+                    )
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(0.1)
+        finally:
+            kill_tree(child)
+        output.seek(0)
+        errors.seek(0)
+        return Ended(
+            child.returncode,
+            output.read().decode(errors="replace"),
+            errors.read().decode(errors="replace"),
+        )
 
 
 def forget(child: subprocess.Popen[bytes]) -> None:
@@ -151,7 +223,7 @@ def tree(child: subprocess.Popen[bytes]) -> list[psutil.Process]:
                 found[process.pid] = process
                 for descendant in process.children(recursive=True):
                     found[descendant.pid] = descendant
-    return [p for p in found.values() if p.is_running() and p.pid != os.getpid()]
+    return list(found.values())
 
 
 def kill_tree(child: subprocess.Popen[bytes], *, wait_seconds: float = 10.0) -> None:
@@ -165,7 +237,18 @@ def kill_tree(child: subprocess.Popen[bytes], *, wait_seconds: float = 10.0) -> 
         with suppress(psutil.NoSuchProcess):
             process.kill()
     child.wait(wait_seconds)
-    _, alive = psutil.wait_procs([p for p in members if p.pid != child.pid], wait_seconds)
-    if alive:
-        raise psutil.TimeoutExpired(wait_seconds, pid=alive[0].pid)
+    deadline = time.monotonic() + wait_seconds
+    for process in members:
+        while _is_alive(process):
+            if time.monotonic() > deadline:
+                raise psutil.TimeoutExpired(wait_seconds, pid=process.pid)
+            time.sleep(0.01)
     forget(child)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Dead ones whose new parent has not fetched their exit code yet hold nothing any more."""
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

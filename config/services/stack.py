@@ -1,0 +1,315 @@
+"""A whole Stockroom on this machine: engines and application processes.
+
+Used by `supervisor.py` (`make run`), by tests and by bench/.
+"""
+
+import http.client
+import logging
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from config.services import env_file
+from config.services.engine import Engine, EngineError
+from config.services.kafka import Kafka
+from config.services.output import Output
+from config.services.ports import LOOPBACK, listen
+from config.services.postgres import Postgres
+from config.services.process import Process
+from config.services.processes import ROLES, roles
+from config.services.rabbitmq import RabbitMQ
+from config.services.secret_file import secret
+from config.services.spawn import CommandError, run
+from config.services.static_files import StaticFiles
+from config.services.valkey import Valkey
+
+logger = logging.getLogger(__name__)
+
+PROJECT = Path(__file__).resolve().parents[2]
+ENGINES: dict[str, type[Engine]] = {
+    "postgres": Postgres,
+    "valkey": Valkey,
+    "kafka": Kafka,
+    "rabbitmq": RabbitMQ,
+}
+WATCH_SECONDS = 0.5
+COMMAND_SECONDS = 600.0
+ENGINE_BACKOFF_SECONDS = (1.0, 30.0)
+
+
+class StackError(RuntimeError):
+    """The stack can't start or go on. The text is for the user and says what to do."""
+
+
+class Stack:
+    """Engines that the environment gives no address for, and processes of the roles asked for.
+
+    Everything is built at construction, so all addresses are known; nothing runs before
+    `start_engines` and `start_processes`, or `start` for all in order. Use it as a context manager
+    to have it closed.
+    """
+
+    def __init__(
+        self,
+        var_dir: Path,
+        environment: Mapping[str, str],
+        *,
+        roles: Sequence[str] = ROLES,
+        engines: Iterable[str] = tuple(ENGINES),
+        port: int | None = None,
+        output: Output | None = None,
+    ) -> None:
+        """`environment` is what the processes get, with our addresses and defaults added to it.
+
+        `roles` may name a role more than once. `port` is that of web: 0 for any free one, None for
+        PORT in `environment`, else 8000 or the next free. Raises StackError when it can't be had
+        or an engine's name is unknown, ValueError for an unknown role.
+        """
+        self.var_dir = var_dir.resolve()
+        self.var_dir.mkdir(parents=True, exist_ok=True)
+        self.output = output or Output(self.var_dir / "log", None)
+        self._base = {key: value for key, value in environment.items() if value}
+        self.engines: dict[str, Engine] = {}
+        self._started: set[str] = set()
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        try:
+            wanted_port = port if port is not None else self._port_of_environment()
+            self._listener = listen(wanted_port)
+        except OSError as error:
+            raise StackError(f"Web can't listen: {error.strerror}. Set PORT to another.") from error
+        self._make_engines(engines)
+        self.address = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
+        self.environment = self._complete_environment()
+        self.processes = self._make_processes(roles)
+
+    def _port_of_environment(self) -> int | None:
+        value = self._base.get("PORT")
+        if value is None:
+            return None
+        if not value.isdecimal() or not 0 < int(value) < 65536:
+            raise StackError(f"PORT is {value!r}, but must be a number from 1 to 65535")
+        return int(value)
+
+    def _make_engines(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in ENGINES:
+                raise StackError(
+                    f"There is no engine {name!r}; STOCKROOM_ENGINES knows {', '.join(ENGINES)}"
+                )
+            engine = ENGINES[name](self.var_dir)
+            if all(variable in self._base for variable in engine.provides):
+                engine.close()
+            else:
+                self.engines[name] = engine
+
+    def _complete_environment(self) -> dict[str, str]:
+        given = {}
+        for engine in self.engines.values():
+            given.update(engine.variables())
+        return {
+            "SECRET_KEY": secret(self.var_dir, "SECRET_KEY"),
+            "DEBUG": "0",
+            "SECURE": "0",  # plain http on this machine
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            **given,
+            **self._base,
+            "STOCKROOM_VAR": str(self.var_dir),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _make_processes(self, names: Sequence[str]) -> dict[str, Process]:
+        known = roles(self.var_dir, self.environment, self._listener.fileno())
+        processes: dict[str, Process] = {}
+        for name in names:
+            if name not in known:
+                raise ValueError(f"unknown role {name!r}")
+            index = 1
+            while f"{name}.{index}" in processes:
+                index += 1
+            role = known[name]
+            processes[f"{name}.{index}"] = Process(
+                f"{name}.{index}",
+                [part.replace("{index}", str(index)) for part in role.command],
+                environment=self.environment,
+                directory=PROJECT,
+                output=self.output,
+                pass_fds=[self._listener.fileno()] if role.listens else [],
+                stop_seconds=role.stop_seconds,
+            )
+        return processes
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start all engines, migrate, collect static files, start all processes, wait for web.
+
+        Raises EngineError and StackError.
+        """
+        self.start_engines()
+        self.prepare()
+        self.start_processes()
+        self.wait_ready()
+
+    def start_engines(self, names: Iterable[str] | None = None) -> None:
+        """Start these engines (all by default) at the same time and return when they are ready.
+
+        From then on one that dies is started again on the same address and data. Raises the first
+        EngineError; names of engines that the environment gave are passed over.
+        """
+        wanted = [n for n in (self.engines if names is None else names) if n in self.engines]
+        with ThreadPoolExecutor(max_workers=len(self.engines) or 1) as pool:
+            for future in [pool.submit(self._start_engine, name) for name in wanted]:
+                future.result()
+
+    def _start_engine(self, name: str) -> None:
+        self._refuse_when_stopping()
+        self.engines[name].start()
+        self._started.add(name)
+        if self._stopping.is_set():
+            self.engines[name].stop()
+            raise StackError("Stopping")
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="engine watch", daemon=True)
+            self._watcher.start()
+
+    def leave_engine(self, name: str) -> Engine:
+        """Stop watching an engine and return it: a test that kills it decides when it is back."""
+        self._started.discard(name)
+        return self.engines[name]
+
+    def _watch(self) -> None:
+        first, last = ENGINE_BACKOFF_SECONDS
+        delays: dict[str, float] = {}
+        due: dict[str, float] = {}
+        while not self._stopping.wait(WATCH_SECONDS):
+            for name in list(self._started):
+                now = time.monotonic()
+                if self.engines[name].running:
+                    if now > due.get(name, now) + last:
+                        delays.pop(name, None)
+                    continue
+                if now < due.get(name, 0.0):
+                    continue
+                delays[name] = min(2 * delays.get(name, first / 2), last)
+                logger.warning("%s is gone, starting it again", name)
+                try:
+                    self.engines[name].start()
+                except EngineError as error:
+                    logger.error("%s", error)
+                due[name] = time.monotonic() + delays[name]
+                if self._stopping.is_set():
+                    self.engines[name].stop()
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` to its end and return its standard output.
+
+        Raises StackError with all it printed when it fails.
+        """
+        self._refuse_when_stopping()
+        try:
+            code, output, errors = run(
+                [sys.executable, "manage.py", *arguments],
+                environment=self.environment,
+                directory=PROJECT,
+                timeout_seconds=COMMAND_SECONDS,
+                cancelled=self._stopping,
+            )
+        except CommandError as error:
+            raise StackError(f"manage.py {arguments[0]}: {error}") from error
+        if code != 0:
+            text = (output + errors).strip()
+            raise StackError(f"manage.py {arguments[0]} failed with code {code}:\n{text}")
+        return output
+
+    def prepare(self) -> None:
+        """Bring the database's tables and the static files up to date. Raises StackError."""
+        # Static files need no database, and two processes use two cores.
+        _all_at_once([self._migrate, self._collect_static])
+
+    def _migrate(self) -> None:
+        self.manage("migrate", "--noinput", "-v", "0")
+
+    def _collect_static(self) -> None:
+        files = StaticFiles(PROJECT, self.var_dir)
+        if not files.are_current():
+            self.manage("collectstatic", "--noinput", "-v", "0")
+            files.mark_current()
+
+    def start_processes(self, names: Iterable[str] | None = None) -> None:
+        """Start these processes, e.g. `web.1` (all by default), and keep them running."""
+        for name in list(self.processes if names is None else names):
+            self._refuse_when_stopping()
+            self.processes[name].start()
+            if self._stopping.is_set():
+                self.processes[name].stop()
+
+    def wait_ready(self, timeout_seconds: float = 60.0) -> None:
+        """Wait until web answers on /healthz. Raises StackError when it does not in time."""
+        deadline = time.monotonic() + timeout_seconds
+        answer = "nothing"
+        while time.monotonic() < deadline:
+            self._refuse_when_stopping()
+            try:
+                with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as response:
+                    if response.status == 200:
+                        return
+                    answer = str(response.status)
+            except urllib.error.HTTPError as error:
+                answer = str(error.code)
+            except (OSError, http.client.HTTPException) as error:
+                answer = str(error)
+            self._stopping.wait(0.25)
+        raise StackError(f"Web did not get ready at {self.address}: {answer}")
+
+    def write_run_env(self) -> None:
+        """Write `<var_dir>/run.env`, by which `manage.py` in another terminal finds the engines."""
+        names = ["SECRET_KEY", "SECURE", "DEBUG", "ALLOWED_HOSTS"]
+        for engine in ENGINES.values():
+            names += engine.provides
+        env_file.write(
+            self.var_dir / "run.env",
+            {name: self.environment[name] for name in names if name in self.environment},
+        )
+
+    def stop(self) -> None:
+        """Stop all gracefully: processes first, then engines. May be called more than once."""
+        self._stopping.set()
+        _all_at_once([process.stop for process in self.processes.values()])
+        _all_at_once([engine.close for engine in self.engines.values()])
+        self._finish()
+
+    def kill(self) -> None:
+        """End all at once, without grace."""
+        self._stopping.set()
+        _all_at_once([process.kill_all for process in self.processes.values()])
+        _all_at_once([engine.kill for engine in self.engines.values()])
+        self._finish()
+
+    def _finish(self) -> None:
+        self._listener.close()
+        with suppress(FileNotFoundError):
+            (self.var_dir / "run.env").unlink()
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise StackError("Stopping")
+
+
+def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:
+    """Run the jobs in a thread each; raise the first error once all are done."""
+    if jobs:
+        with ThreadPoolExecutor(max_workers=len(jobs)) as pool:
+            for future in [pool.submit(job) for job in jobs]:
+                future.result()

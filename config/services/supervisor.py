@@ -1,0 +1,186 @@
+"""`make run`: brings Stockroom up on this machine, shows its lines, takes it down on Ctrl-C."""
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from config.services import env_file, install
+from config.services.engine import EngineError
+from config.services.kafka import cache_dir
+from config.services.output import Output
+from config.services.stack import ENGINES, PROJECT, Stack, StackError
+
+logger = logging.getLogger(__name__)
+
+NAME = "stockroom"
+AT_ONCE = ("postgres", "valkey")
+TOOLS: dict[str, Callable[[], list[install.Tool]]] = {
+    # Maven is needed only to download.
+    "kafka": lambda: [install.JAVA] if cache_dir().exists() else [install.JAVA, install.MAVEN],
+    "rabbitmq": lambda: [install.RABBITMQ],
+}
+POLL_SECONDS = 0.2
+
+
+class Supervisor:
+    """One run of the stack: `run` returns its exit code once nothing of it is left."""
+
+    def __init__(self, var_dir: Path, environment: Mapping[str, str], terminal: TextIO) -> None:
+        """`environment` as of the process; the project's `.env` is read beneath it."""
+        self._var_dir = var_dir
+        self._environment = {**env_file.read(PROJECT / ".env"), **environment}
+        self._terminal = terminal
+        self._output = Output(var_dir / "log", terminal)
+        self._signals = 0
+        self._failed: BaseException | None = None
+
+    def run(self) -> int:
+        """Start all, wait for a signal, stop all. 0 after a signal, 1 when it could not start."""
+        lock = self._lock()
+        if lock is None:
+            return 1
+        with lock:
+            handler = _LineHandler(self._output)
+            logging.getLogger("config.services").addHandler(handler)
+            logging.getLogger("config.services").setLevel(logging.INFO)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, self._on_signal)
+            try:
+                stack = self._make_stack()
+            except (StackError, EngineError, OSError) as error:
+                self._say(str(error))
+                return 1
+            lock.truncate(0)
+            lock.write(stack.address)
+            lock.flush()
+            starting = self._thread(lambda: self._bring_up(stack))
+            while not self._signals and self._failed is None:
+                threading.Event().wait(POLL_SECONDS)
+            return self._take_down(stack, starting)
+
+    def _lock(self) -> TextIO | None:
+        """The lock that keeps a second run off this folder; None, with a message, when it is held.
+
+        The file says where the running one answers. The kernel frees the lock with its process.
+        """
+        lock = (self._var_dir / "run.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            self._say(f"Stockroom is already running at {lock.read() or '(starting)'}")
+            lock.close()
+            return None
+        return lock
+
+    def _make_stack(self) -> Stack:
+        names = self._environment.get("STOCKROOM_ENGINES")
+        engines = [n.strip() for n in names.split(",") if n.strip()] if names else list(ENGINES)
+        return Stack(self._var_dir, self._environment, engines=engines, output=self._output)
+
+    def _bring_up(self, stack: Stack) -> None:
+        """Postgres and Valkey, the database, web and workers; brokers join when they are ready."""
+        self._say("starting; Ctrl-C stops it")
+        stack.start_engines(AT_ONCE)
+        stack.write_run_env()
+        brokers = [n for n in stack.engines if n not in AT_ONCE]
+        stack.prepare()
+        stack.start_processes()
+        account = stack.manage("ensure_demo")  # while web starts
+        stack.wait_ready()
+        self._announce(stack, account)
+        for name in brokers:
+            self._join_broker(stack, name)
+
+    def _join_broker(self, stack: Stack, name: str) -> None:
+        try:
+            install.ensure(TOOLS[name]())
+            stack.start_engines([name])
+        except EngineError as error:
+            if not self._signals:
+                self._say(f"{name} is not there; all else runs. {error}")
+        except StackError:
+            pass  # stopping
+        else:
+            self._say(f"{name} is ready")
+
+    def _announce(self, stack: Stack, account: str) -> None:
+        lines = [f"Stockroom is running at {stack.address}", ""]
+        lines += [line for line in account.strip().splitlines() if line]
+        lines += ["", f"Logs: {self._var_dir / 'log'}", "Ctrl-C stops it"]
+        width = max(len(line) for line in lines)
+        box = [f"╭{'─' * (width + 4)}╮"]
+        box += [f"│  {line:<{width}}  │" for line in lines]
+        box += [f"╰{'─' * (width + 4)}╯"]
+        for line in box:
+            # On the terminal only: the account's password and token belong in no log.
+            self._output.line(NAME, line, log=False)
+
+    def _take_down(self, stack: Stack, starting: threading.Thread) -> int:
+        if self._failed is not None:
+            self._say(str(self._failed))
+        self._say("stopping; Ctrl-C again stops it at once")
+        asked = self._signals
+        stopping = self._thread(stack.stop)
+        while stopping.is_alive() or starting.is_alive():
+            if self._signals > asked:
+                # Not joined: a thread may hang in the very thing that is to be cut short. The
+                # reaper kills what this leaves.
+                killing = self._thread(stack.kill)
+                killing.join(5.0)
+                self._say("stopped at once")
+                sys.stdout.flush()
+                os._exit(130)
+            threading.Event().wait(POLL_SECONDS)
+        self._say("stopped")
+        return 1 if self._failed is not None else 0
+
+    def _thread(self, job: Callable[[], object]) -> threading.Thread:
+        """Run `job` in a daemon thread; its error ends the run."""
+
+        def run() -> None:
+            try:
+                job()
+            except (StackError, EngineError, OSError) as error:
+                if self._failed is None and not self._signals:
+                    self._failed = error
+            except BaseException as error:
+                self._failed = error
+                raise
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+
+    def _say(self, text: str) -> None:
+        for line in text.splitlines():
+            self._output.line(NAME, line)
+
+
+class _LineHandler(logging.Handler):
+    """Shows what config.services logs among the processes' lines."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._lines = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in record.getMessage().splitlines():
+            self._lines.line(NAME, line)
+
+
+def var_dir(environment: Mapping[str, str]) -> Path:
+    """The state folder: STOCKROOM_VAR, by default `var` in the project; made when missing."""
+    path = Path(environment.get("STOCKROOM_VAR") or PROJECT / "var").resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,128 @@
+"""`python -m config.services run` from start to end, as `make run` calls it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+
+import psutil
+import pytest
+
+from tests.services.waiting import alive, until
+
+PROJECT = Path(__file__).resolve().parents[2]
+ENGINE_VARIABLES = (
+    *("DATABASE_URL", "REDIS_URL", "PRICES_REDIS_URL", "KEYDB_URL"),
+    *("KAFKA_BOOTSTRAP_SERVERS", "AMQP_URL", "SECRET_KEY", "PORT"),
+)
+READY_SECONDS = 120.0
+
+
+class Run:
+    """A running `run`, its lines as they come."""
+
+    def __init__(self, var_dir: Path) -> None:
+        environment = {k: v for k, v in os.environ.items() if k not in ENGINE_VARIABLES}
+        environment |= {"STOCKROOM_VAR": str(var_dir), "STOCKROOM_ENGINES": "postgres,valkey"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "config.services", "run"],
+            cwd=PROJECT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self._queue: Queue[str] = Queue()
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self._queue.put(line)
+
+    def text(self) -> str:
+        while True:
+            try:
+                self.lines.append(self._queue.get_nowait())
+            except Empty:
+                return "".join(self.lines)
+
+    def address(self) -> str:
+        """The printed address, once it is."""
+
+        def look() -> re.Match[str] | None:
+            found = re.search(r"Stockroom is running at (http://127\.0\.0\.1:\d+)", self.text())
+            assert found or self.process.poll() is None, self.text()
+            return found
+
+        found = until(look, READY_SECONDS)
+        assert found is not None
+        return found.group(1)
+
+    def pids(self) -> list[int]:
+        return [p.pid for p in psutil.Process(self.process.pid).children(recursive=True)]
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def runs() -> Iterator[list[Run]]:
+    made: list[Run] = []
+    yield made
+    for run in made:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait()
+
+
+def test_it_serves_keeps_its_data_and_leaves_nothing(engine_folder: Path, runs: list[Run]) -> None:
+    first = Run(engine_folder)
+    runs.append(first)
+    address = first.address()
+    with urllib.request.urlopen(f"{address}/healthz", timeout=10) as response:
+        assert response.status == 200
+    assert (engine_folder / "run.env").exists()
+    until(lambda: "ready" in (engine_folder / "log" / "worker.1.log").read_text())
+
+    # A second one in the same folder is refused and says where the first is.
+    second = Run(engine_folder)
+    runs.append(second)
+    assert second.process.wait(60) == 1
+    assert f"already running at {address}" in until(second.text)
+
+    pids = first.pids()
+    assert first.end(signal.SIGINT) == 0
+    until(lambda: not alive(pids))
+    assert not (engine_folder / "run.env").exists()
+
+    # The next run finds the data, and a killed one leaves nothing either.
+    third = Run(engine_folder)
+    runs.append(third)
+    third.address()
+    assert "made a PostgreSQL cluster" not in third.text()
+    pids = third.pids()
+    third.end(signal.SIGKILL)
+    until(lambda: not alive(pids))
+
+
+def test_a_second_ctrl_c_ends_it_at_once(engine_folder: Path, runs: list[Run]) -> None:
+    run = Run(engine_folder)
+    runs.append(run)
+    until(lambda: "starting postgres" in run.text())
+    pids = run.pids()
+    run.process.send_signal(signal.SIGINT)
+    until(lambda: "again stops it at once" in run.text())
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(60) in (0, 130)
+    until(lambda: not alive(pids))

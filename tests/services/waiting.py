@@ -1,0 +1,30 @@
+"""Waiting for what other processes do: polls with a deadline."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import psutil
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], seconds: float = 30.0) -> T:
+    """The first true value of `condition`; AssertionError when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+        time.sleep(0.02)
+    return value
+
+
+def alive(pids: Iterable[int]) -> list[int]:
+    """Those of `pids` whose process is there and no zombie."""
+    found = []
+    for pid in pids:
+        try:
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+        except psutil.NoSuchProcess:
+            pass
+    return found
