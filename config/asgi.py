@@ -1,5 +1,179 @@
-"""stub"""
+"""The web process: Django's pages and REST calls in threads, live streams in the event loop.
+
+Started by `gunicorn config.asgi:application -k uvicorn_worker.UvicornWorker`. Django's own ASGI
+handler is not used: it opens a thread and a database connection per request, and a stream keeps
+both. Under WSGI threads keep their connections, and a stream is a coroutine (config/live).
+"""
+
+import asyncio
 import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from importlib import import_module
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-from django.core.asgi import get_asgi_application
-application = get_asgi_application()
+
+# First: it loads the settings and applications that all others need.
+from config.wsgi import application as django
+
+# isort: split
+from django.conf import settings
+
+from config import api_errors
+from config.live.streams import Streams
+from config.request_bodies import SMALL_BYTES, Body, Refused, collect, length
+from config.request_log import Exchange
+from config.wsgi_threads import (
+    ASGIApplication,
+    Receive,
+    Scope,
+    Send,
+    WSGIApplication,
+    WSGIThreads,
+)
+
+PROBES = ("/healthz", "/readyz")
+PROBE_THREADS = 2
+# Where a body may be as large as an upload. Elsewhere it is a form's or a JSON document's.
+UPLOADS = ("/api/uploads/", "/api/imports/")
+UPLOAD_EXTRA_BYTES = 1024**2  # beside the file, in a multipart body
+# Where errors are for programs (config.api_errors).
+JSON_PATHS = ("/api/", "/events/")
+# Responses of any length, read as slowly as their client likes.
+DOWNLOADS = (".csv",)
+
+
+class Web:
+    """ASGI application of one web process."""
+
+    def __init__(self, wsgi: WSGIApplication, *, page_threads: int, transfer_threads: int) -> None:
+        """Threads are those of this process; each holds at most one database connection."""
+        self._pages = WSGIThreads(wsgi, threads=page_threads, name="page")
+        self._transfers = WSGIThreads(wsgi, threads=transfer_threads, name="transfer")
+        # Of their own, so that a process whose pages wait for the database is not called dead.
+        self._probes = WSGIThreads(wsgi, threads=PROBE_THREADS, name="probe")
+        self._streams = Streams(self._pages)
+        self._uploads: set[Body] = set()
+        # Paths that are answered in the event loop, by prefix.
+        self._waiting: Mapping[str, ASGIApplication] = {"/events/": self._streams}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await self._http({**scope, "headers": _headers(scope)}, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, send)
+        try:
+            await self._answer(scope, receive, exchange)
+        except Refused as refusal:
+            await _refuse(refusal, scope, exchange)
+        finally:
+            exchange.log()
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        path: str = scope["path"]
+        size = length(scope)
+        upload = path.startswith(UPLOADS)
+        largest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if upload:
+            largest = settings.UPLOAD_MAX_BYTES + UPLOAD_EXTRA_BYTES
+        if size is not None and size > largest:
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {largest:,} bytes are taken here."
+            )
+        body = Body(receive)
+        if size is not None and size > SMALL_BYTES:
+            await self._transfer(scope, body, exchange)
+            return
+        scope["body"] = await collect(scope, body)
+        if scope["body"] is not None:
+            await self._application(path)(scope, receive, exchange.send)
+
+    def _application(self, path: str) -> ASGIApplication:
+        for prefix, application in self._waiting.items():
+            if path.startswith(prefix):
+                return application
+        if path in PROBES:
+            return self._probes
+        return self._transfers if path.endswith(DOWNLOADS) else self._pages
+
+    async def _transfer(self, scope: Scope, body: Body, exchange: Exchange) -> None:
+        async def send(message):
+            # What is left of a body we no longer read would be taken for the next request.
+            exchange.close_connection = body.cut
+            await exchange.send(message)
+
+        self._uploads.add(body)
+        try:
+            await self._transfers(scope, body.receive, send)
+        finally:
+            self._uploads.discard(body)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        _on_stop_signal(self.close)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.close()
+        for threads in (self._pages, self._transfers, self._probes):
+            threads.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def close(self) -> None:
+        """End what would go on for long: streams, and the reading of uploads."""
+        self._streams.close()
+        for body in self._uploads:
+            body.end()
+
+
+def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The request's headers without those that WSGI would mix up with others.
+
+    `X_Forwarded_For` and `X-Forwarded-For` become the same variable; proxies check only the second.
+    """
+    return [(name, value) for name, value in scope["headers"] if b"_" not in name]
+
+
+async def _refuse(refusal: Refused, scope: Scope, exchange: Exchange) -> None:
+    body, kind = f"{refusal.text}\n".encode(), b"text/plain; charset=utf-8"
+    if scope["path"].startswith(JSON_PATHS):
+        body, kind = api_errors.response(refusal.status, refusal.text).content, b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    await exchange.send(
+        {"type": "http.response.start", "status": refusal.status.value, "headers": headers}
+    )
+    await exchange.send({"type": "http.response.body", "body": body})
+
+
+def _on_stop_signal(close: Callable[[], None]) -> None:
+    """Call `close` in the event loop when the process is asked to stop.
+
+    uvicorn sends lifespan.shutdown only after the last response has ended, so without this a
+    single open stream held the process until gunicorn's graceful time-out (30 s) killed it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        server = signal.getsignal(number)
+        if not callable(server):
+            continue
+
+        def stop(number, frame, server=server):
+            loop.call_soon_threadsafe(close)
+            server(number, frame)
+
+        signal.signal(number, stop)
+
+
+# All views are loaded before the first request, and a broken one stops the start.
+import_module(settings.ROOT_URLCONF)
+application = Web(
+    django, page_threads=settings.WEB_THREADS, transfer_threads=settings.UPLOAD_THREADS
+)

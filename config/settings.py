@@ -13,7 +13,9 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, validate
+from redis.backoff import NoBackoff
 from redis.connection import parse_url as parse_redis_url
+from redis.retry import Retry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -50,10 +52,19 @@ try:
 
     # Processes
     WEB_THREADS = env.int("WEB_THREADS", 8, validate=validate.Range(min=1))
+    UPLOAD_THREADS = env.int("UPLOAD_THREADS", 4, validate=validate.Range(min=1))
     LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING"]))
     TIME_ZONE = env.str("TIME_ZONE", "UTC")
-    CONSUMER_CLASSES = env.dict("CONSUMER_CLASSES", {})
-    CONSUMER_HEALTH_SECONDS = env.float("CONSUMER_HEALTH_SECONDS", 5.0)
+    CONSUMERS = env.list("CONSUMERS", [])
+    CONSUMER_CLASSES = {  # name: dotted path of the class; the variable adds to these
+        **env.dict("CONSUMER_CLASSES", {}),
+    }
+    CONSUMER_HEALTH_SECONDS = env.float(
+        "CONSUMER_HEALTH_SECONDS", 5.0, validate=validate.Range(min=0, min_inclusive=False)
+    )
+    CONSUMER_DRAIN_SECONDS = env.float(
+        "CONSUMER_DRAIN_SECONDS", 25.0, validate=validate.Range(min=0)
+    )
     READY_TIMEOUT_SECONDS = env.float("READY_TIMEOUT_SECONDS", 2.0)
 
     # Imports
@@ -68,7 +79,14 @@ try:
     IMPORT_MAX_STALLS = env.int("IMPORT_MAX_STALLS", 5)
     IMPORT_SWEEP_SECONDS = env.float("IMPORT_SWEEP_SECONDS", 5.0)
     REJECT_KEEP_DAYS = env.float("REJECT_KEEP_DAYS", 30.0)
+    UPLOAD_IDLE_SECONDS = env.float("UPLOAD_IDLE_SECONDS", 30.0)
+
+    # Live pages
     LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0)
+    LIVE_KEEP_ALIVE_SECONDS = env.float("LIVE_KEEP_ALIVE_SECONDS", 15.0)
+    LIVE_STREAM_SECONDS = env.float("LIVE_STREAM_SECONDS", 900.0)
+    LIVE_PING_SECONDS = env.float("LIVE_PING_SECONDS", 2.0)
+    LIVE_OUTAGE_SECONDS = env.float("LIVE_OUTAGE_SECONDS", 2.0)
 except EnvError as error:
     raise ImproperlyConfigured(f"{error} (see .env.example)") from None
 
@@ -111,7 +129,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "config.accounts.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -131,6 +149,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "config.navigation.navigation",
             ],
         },
     },
@@ -145,9 +164,18 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Cache: counters and short-lived answers, in the same engine as the broker.
+# Cache: counters and short-lived answers, in the same engine as the broker. Callers do
+# without it while it is away, so finding that out is quick.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            "socket_connect_timeout": 1.0,
+            "socket_timeout": 1.0,
+            "retry": Retry(NoBackoff(), 1),  # once: an idle connection may have been closed
+        },
+    }
 }
 
 # Accounts
@@ -168,6 +196,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # Cookies and transport. SECURE=0 is for plain http on this machine only.
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+CSRF_FAILURE_VIEW = "config.pages.csrf_failure"
 SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE else 0
@@ -219,6 +248,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Stockroom API",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -230,6 +260,8 @@ EVENTSTREAM_REDIS = {
     **{k: v for k, v in parse_redis_url(REDIS_URL).items() if k != "connection_class"},
     "ssl": REDIS_URL.startswith("rediss:"),
     "socket_connect_timeout": 1.0,
+    "socket_timeout": 1.0,
+    "retry": Retry(NoBackoff(), 1),  # once: a pooled connection may have been closed when idle
 }
 EVENTSTREAM_CHANNELMANAGER_CLASS = "config.live.ChannelManager"
 
@@ -242,20 +274,37 @@ CELERY_TASK_ACKS_LATE = True  # a killed worker's message is delivered again
 CELERY_TASK_REJECT_ON_WORKER_LOST = True  # also when only its child was killed
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long step holds no messages behind it
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"products.tasks.advance_import": {"queue": "imports"}}
 CELERY_TASK_CREATE_MISSING_QUEUES = False  # a mistyped queue is an error, not a lost message
-CELERY_TASK_TIME_LIMIT = 120  # below visibility_timeout: a message is never run twice at once
+# Below visibility_timeout: a message is never run twice at once. Only prefork keeps these two; in
+# `-P threads` and `-P solo` nothing ends a task, which must bound itself there.
+CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 110
+# Publishing gives up quickly, since rows and the sweep bring the work back: within 0.1 s on a
+# broker that is down, within three socket time-outs = 4.5 s on one that accepts and never answers
+# (seen; without the time-out a request that publishes hangs as long as it does). The one repetition
+# is for pooled connections, which die with each restart of the broker.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,  # seconds until Redis gives back a lost worker's messages
-    "socket_connect_timeout": 5,
+    "socket_connect_timeout": 1.5,
+    "socket_timeout": 1.5,  # above the 1 s for which a worker's BRPOP waits in the server
     "socket_keepalive": True,
-    "max_retries": 3,  # publishing gives up quickly: rows and the sweep bring the work back
-    "interval_max": 0.5,
+    "max_retries": 1,
+    "interval_max": 0.2,
+}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker, however long
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # also for one that refuses: full, read-only
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # steps are claimed by row
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # LOGGING below speaks for all processes
+# All entries are sweeps that may come early after a restart, so their last runs are not kept; the
+# default scheduler would keep them in a file in the working directory.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-imports": {
         "task": "products.tasks.sweep_imports",
@@ -274,13 +323,27 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname:.1} {name} {message}", "style": "{"},
+        "line": {
+            "format": "{asctime} {levelname:.1} {process} {name}{request}{job} {message}",
+            "style": "{",
+        },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "request_id": {"()": "config.request_log.RequestIdFilter"},
+        "job": {"()": "config.celery.JobFilter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id", "job"],
+        },
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django_eventstream": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
+        "pika": {"level": "CRITICAL"},  # raises what it logs as errors, and logs it eight times
     },
 }

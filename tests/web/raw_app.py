@@ -1,0 +1,82 @@
+"""A WSGI application without Django, below the same ASGI application as the real one.
+
+Served by gunicorn in tests/web/test_asgi.py, which looks at what arrives here.
+"""
+
+import contextvars
+import json
+import threading
+import time
+
+from config.asgi import Web
+
+PAGE_THREADS = 2
+TRANSFER_THREADS = 2
+
+# Of the last upload: bytes that arrived, and whether its body has ended.
+received = {"bytes": 0, "ended": False, "digest": 0}
+may_read = threading.Event()
+count: contextvars.ContextVar[int] = contextvars.ContextVar("count", default=0)
+
+
+def upload(environ):
+    received.update(bytes=0, ended=False, digest=0)
+    if environ["QUERY_STRING"] == "wait":
+        may_read.wait(30)
+    left = int(environ["CONTENT_LENGTH"])
+    while left:
+        block = environ["wsgi.input"].read(min(left, 2**20))
+        if not block:
+            break
+        left -= len(block)
+        received["bytes"] += len(block)
+        received["digest"] += sum(block[:: 2**10])
+    received["ended"] = True
+    return b"stored"
+
+
+def answer(environ) -> bytes:
+    path = environ["PATH_INFO"]
+    if path.startswith("/api/uploads/"):
+        return upload(environ)
+    if path == "/received":
+        return json.dumps(received).encode()
+    if path == "/go-on":
+        may_read.set()
+    if path == "/hold":
+        may_read.clear()
+    if path == "/body":
+        return environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    if path == "/headers":
+        return json.dumps({k: v for k, v in environ.items() if k.startswith("HTTP_")}).encode()
+    if path == "/context":
+        count.set(count.get() + 1)
+        return f"{threading.current_thread().name} {count.get()}".encode()
+    return b"a page"
+
+
+def wsgi(environ, start_response):
+    if environ["PATH_INFO"] == "/broken":
+        # More than it announced, in more chunks than the response's queue holds.
+        start_response("200 OK", [("Content-Length", "1")])
+        return [b"xx"] * 50
+    if environ["PATH_INFO"] == "/endless.csv":
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        return endless()
+    body = answer(environ)
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def endless():
+    received.update(bytes=0, ended=False)
+    try:
+        while True:
+            yield b"x" * 2**16
+            received["bytes"] += 2**16
+            time.sleep(0.001)
+    finally:
+        received["ended"] = True
+
+
+application = Web(wsgi, page_threads=PAGE_THREADS, transfer_threads=TRANSFER_THREADS)
