@@ -344,6 +344,7 @@ LOGGING = {
         "django_eventstream": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},  # the jobs say themselves what they did
         "pika": {"level": "CRITICAL"},  # raises what it logs as errors, and logs it eight times
     },
 }
