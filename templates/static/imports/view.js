@@ -19,10 +19,12 @@ export class ImportView {
     this.milestone = 0;
     this.upload = null; // what this tab itself sends: {sent, size, perSecond, secondsLeft, state}
     this.snapshot = null;
+    this.openedEnded = null;
   }
 
   /** Show a snapshot; older ones than what is shown are passed over by the caller. */
   show(s) {
+    this.openedEnded ??= s.ended;
     this.snapshot = s;
     $("#progress").hidden = false;
     document.querySelector('[data-field="file_name"]').textContent = s.file_name;
@@ -157,8 +159,10 @@ export class ImportView {
 
   #question(s) {
     $("#question").hidden = s.state !== "ready" || s.cancel_requested;
-    $("#question-text").textContent = `${plural(s.would_create, "product")} would be created, ${count(s.would_update)} updated, ${count(s.would_keep)} stay as they are. `
-      + `${plural(s.duplicates ?? 0, "row")} of the file are overridden by a later row with the same SKU; ${count(s.rejected)} can't go in.`;
+    const sentences = [`${plural(s.would_create, "product")} would be created, ${count(s.would_update)} updated, ${count(s.would_keep)} stay as they are.`];
+    if (s.duplicates) sentences.push(`${plural(s.duplicates, "row")} of the file give way to a later row with the same SKU.`);
+    if (s.rejected) sentences.push(`${plural(s.rejected, "row")} can't go in; the table below says why.`);
+    $("#question-text").textContent = sentences.join(" ");
   }
 
   #buttons(s) {
@@ -166,7 +170,7 @@ export class ImportView {
     $("#see-products").hidden = s.state !== "done";
     $("#another").hidden = !s.ended;
     $("#repeat").hidden = !(["failed", "cancelled"].includes(s.state) && s.file_kept);
-    $("#live-cards").hidden = s.ended && !this.chart.points.length;
+    $("#live-cards").hidden = this.openedEnded; // nothing was live while somebody looked
     $("#windows-1252").hidden = !(s.ended && s.undecodable && s.file_kept && s.encoding === "utf-8");
     $("#rejects-csv").href = `/imports/${s.id}/rejects.csv`;
   }
