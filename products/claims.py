@@ -15,6 +15,8 @@ from .models import Import, ImportState
 
 logger = logging.getLogger(__name__)
 
+SILENT_TIMES = 4  # of IMPORT_STALE_SECONDS: as long as nobody parses one part
+
 
 class ClaimLost(Exception):
     """Somebody else works on this import now, or it has ended."""
@@ -77,24 +79,25 @@ def release(claim: Claim, error: str = "") -> None:
 
 
 def end_frozen_holders() -> int:
-    """Cut off workers that went silent in the middle of a COPY; returns how many.
+    """Cut off workers and web processes that went silent inside a transaction; returns how many.
 
-    Stopped, or lost with their machine, they leave the server waiting for bytes inside a
-    statement, with the import's row locked. Neither idle_in_transaction_session_timeout
-    nor statement_timeout ends such a wait.
+    Stopped, or lost with their machine, they keep the row of their import or upload locked.
+    In the middle of a COPY neither idle_in_transaction_session_timeout nor statement_timeout
+    ends them. A COPY may also wait for one who parses a nasty part: hence SILENT_TIMES.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a"
             " WHERE a.datname = current_database() AND a.usename = current_user"
-            " AND a.state = 'active' AND a.wait_event_type = 'Client'"
-            " AND a.query_start < clock_timestamp() - make_interval(secs => %s)"
+            " AND a.state IN ('active', 'idle in transaction') AND a.wait_event_type = 'Client'"
+            " AND a.state_change < clock_timestamp() - make_interval(secs => %s)"
             " AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted"
-            "   AND l.relation = 'products_import'::regclass AND l.mode = 'RowExclusiveLock')",
-            [settings.IMPORT_STALE_SECONDS],
+            "   AND l.relation IN ('products_import'::regclass, 'products_upload'::regclass)"
+            "   AND l.mode = 'RowExclusiveLock')",
+            [settings.IMPORT_STALE_SECONDS * SILENT_TIMES],
         )
         if cursor.rowcount:
-            logger.warning("ended %s frozen inside a statement", cursor.rowcount)
+            logger.warning("ended %s frozen inside a transaction", cursor.rowcount)
         return cursor.rowcount
 
 

@@ -9,7 +9,6 @@ it. It may be killed at any line and called again, by several at once.
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -228,7 +227,7 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
             tasks.kick(next_id)
         if job.created or job.updated:
             tasks.analyze_catalogue_later()
-        transaction.on_commit(partial(progress.flush, job_id), robust=True)
+        transaction.on_commit(lambda: progress.flush(job_id), robust=True)
     logger.info("import %s: %s %s", job_id, state.value, error)
     return True
 

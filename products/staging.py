@@ -18,6 +18,7 @@ from .csv_rows import Carry, PartReader, Row, RowError
 from .models import Import, ImportPart, ImportReject
 
 FLAGS = {None: "\\N", True: "t", False: "f"}
+ERRORS_AT_ONCE = 10_000
 LOSERS_FOUND = -1  # marker of "the losing lines of duplicates are in their table"
 
 
@@ -63,12 +64,12 @@ def stage(job: Import, part: ImportPart) -> None:
     job.rejects.filter(part=part.number).delete()
     with connection.cursor() as cursor:
         _create_tables(cursor, job.pk)
-        for batch in reader:
-            _copy_rows(cursor, table(job.pk), batch.rows)
-            _copy_rejects(cursor, job.pk, part.number, batch.errors)
-            part.rows += len(batch.rows)
-            part.rejected += len(batch.errors)
-            part.undecodable += batch.undecodable
+        source = _CopySource(reader, part)
+        while not source.ended:
+            cursor.copy_expert(
+                f"COPY {table(job.pk)} (line, sku, name, description, active) FROM STDIN", source
+            )
+            _copy_rejects(cursor, job.pk, part.number, source.take_errors())
         cursor.execute("INSERT INTO products_stagedpart VALUES (%s, %s)", [job.pk, part.number])
     part.carry, part.carry_tail = reader.carry.to_dict(), reader.carry.tail
     part.last_line = reader.carry.line
@@ -170,11 +171,44 @@ def _create_tables(cursor: object, job_id: int) -> None:
     )
 
 
-def _copy_rows(cursor: object, name: str, rows: Iterable[Row]) -> None:
-    cursor.copy_expert(
-        f"COPY {name} (line, sku, name, description, active) FROM STDIN",
-        io.StringIO(copy_text(rows)),
-    )
+class _CopySource:
+    """A file that COPY reads: one COPY a part, so that the server stores while we parse.
+
+    Ends early where many errors wait to be written. An exception in `read` would reach the
+    server as a mere text, so it is kept and raised by `take_errors`.
+    """
+
+    def __init__(self, reader: PartReader, part: ImportPart) -> None:
+        self.ended = False
+        self._batches = iter(reader)
+        self._part = part
+        self._errors: list[RowError] = []
+        self._failure: Exception | None = None
+
+    def read(self, size: int) -> str:
+        """The rows of the next batch that has any; their text is as long as it is."""
+        while len(self._errors) < ERRORS_AT_ONCE:
+            try:
+                batch = next(self._batches, None)
+            except Exception as error:
+                self._failure, batch = error, None
+            if batch is None:
+                self.ended = True
+                break
+            self._errors += batch.errors
+            self._part.rows += len(batch.rows)
+            self._part.rejected += len(batch.errors)
+            self._part.undecodable += batch.undecodable
+            if batch.rows:
+                return copy_text(batch.rows)
+        return ""
+
+    def take_errors(self) -> list[RowError]:
+        """The errors that came with the rows read since the last call."""
+        if self._failure is not None:
+            raise self._failure
+        errors, self._errors = self._errors, []
+        return errors
 
 
 def copy_text(rows: Iterable[Row]) -> str:

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -26,12 +27,18 @@ def forgotten_imports() -> list[int]:
 def purge() -> None:
     """End what was abandoned and delete the bytes of uploads whose time is over."""
     now = timezone.now()
-    for upload in Upload.objects.filter(expires_at__lt=now, purged_at=None):
-        for job in upload.imports.exclude(state__in=Import.ENDED):
-            _abandon(job, upload)
-        if not upload.imports.exclude(state__in=Import.ENDED).exists():
-            uploads.purge(upload.pk)
-            logger.info("upload %s: purged", upload.pk)
+    expired = Upload.objects.filter(expires_at__lt=now, purged_at=None)
+    for upload_id in expired.values_list("pk", flat=True):
+        with transaction.atomic():
+            # Asked again under the lock: its client may have come back at this moment.
+            upload = expired.select_for_update().filter(pk=upload_id).first()
+            if upload is None:
+                continue
+            for job in upload.imports.exclude(state__in=Import.ENDED):
+                _abandon(job, upload)
+            if not upload.imports.exclude(state__in=Import.ENDED).exists():
+                uploads.purge(upload.pk)
+                logger.info("upload %s: purged", upload.pk)
     ended_before = now - timedelta(days=settings.REJECT_KEEP_DAYS)
     ImportReject.objects.filter(job__finished_at__lt=ended_before).delete()
 

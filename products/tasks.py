@@ -1,7 +1,6 @@
 """Celery tasks of the catalogue: ids in, one bounded call, safe to run twice."""
 
 import logging
-from functools import partial
 
 from django.db import transaction
 
@@ -50,7 +49,8 @@ def kick(job_id: int) -> None:
 
     Without the broker the work only waits for the sweep: robust=True logs and goes on.
     """
-    transaction.on_commit(partial(advance_import.delay, job_id), robust=True)
+    # No functools.partial: Django logs a robust callback's failure by its __qualname__.
+    transaction.on_commit(lambda: advance_import.delay(job_id), robust=True)
 
 
 def analyze_catalogue_later() -> None:
