@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -22,6 +22,7 @@ from .models import Import, ImportState
 
 logger = logging.getLogger(__name__)
 
+ASK_SECONDS = 3  # how long a request waits for the step that holds its import
 MERGE_REPEATS = 5  # a batch that meets a concurrent edit of the same rows is tried again
 
 
@@ -233,16 +234,28 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
 
 
 def cancel(job_id: int) -> None:
-    """Ask an import to stop; what was merged so far stays."""
-    Import.objects.filter(pk=job_id).exclude(state__in=Import.ENDED).update(cancel_requested=True)
+    """Ask an import to stop; what was merged so far stays. OperationalError: see `_ask`."""
+    _ask(Import.objects.filter(pk=job_id).exclude(state__in=Import.ENDED), cancel_requested=True)
     tasks.kick(job_id)
 
 
 def approve(job_id: int) -> bool:
     """Say yes to a checked import; False when it does not wait for one."""
-    updated = Import.objects.filter(pk=job_id, state=ImportState.READY).update(approved=True)
+    said = _ask(Import.objects.filter(pk=job_id, state=ImportState.READY), approved=True)
     tasks.kick(job_id)
-    return updated == 1
+    return said
+
+
+def _ask(imports: QuerySet[Import], **flags: bool) -> bool:
+    """Set flags that the next step reads; whether there was such an import.
+
+    A step keeps its import locked, well under a second unless its worker is frozen: then
+    OperationalError after ASK_SECONDS, which the API answers with 503 and Retry-After.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{ASK_SECONDS}s"])
+        return imports.update(**flags) == 1
 
 
 class NotRepeatable(Exception):

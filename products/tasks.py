@@ -1,12 +1,14 @@
 """Celery tasks of the catalogue: ids in, one bounded call, safe to run twice."""
 
-import logging
+from typing import Any
 
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 from config.celery import app
+from config.outage import Outage
 
-logger = logging.getLogger(__name__)
+_outage = Outage("wake-ups of workers")
 
 
 @app.task
@@ -45,14 +47,25 @@ def analyze_catalogue() -> None:
 
 
 def kick(job_id: int) -> None:
-    """Queue `advance_import` once the current transaction commits.
-
-    Without the broker the work only waits for the sweep: robust=True logs and goes on.
-    """
-    # No functools.partial: Django logs a robust callback's failure by its __qualname__.
-    transaction.on_commit(lambda: advance_import.delay(job_id), robust=True)
+    """Queue `advance_import` once the current transaction commits."""
+    transaction.on_commit(lambda: _send(advance_import, job_id))
 
 
 def analyze_catalogue_later() -> None:
     """Queue `analyze_catalogue` once the current transaction commits."""
-    transaction.on_commit(analyze_catalogue.delay, robust=True)
+    transaction.on_commit(lambda: _send(analyze_catalogue))
+
+
+def _send(task: Any, *arguments: object) -> None:
+    """Queue the task, or leave the work to the sweep (autovacuum) where the broker is away.
+
+    One try: a request that brings bytes must not wait for a broker that does not answer.
+    """
+    if _outage.holds():
+        return
+    try:
+        task.apply_async(arguments, retry=False)
+    except (OperationalError, OSError) as error:
+        _outage.begin(error)
+    else:
+        _outage.end()

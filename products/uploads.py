@@ -188,10 +188,12 @@ def settle(upload_id: UUID) -> int:
     One that was cut has SETTLE_SECONDS to store what came; one that was killed with its
     process, or still goes on, loses its turn then.
     """
+    idle = Upload.objects.filter(pk=upload_id, writing=False)
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        if not Upload.objects.filter(pk=upload_id, writing=True).exists():
-            break
+        with transaction.atomic():
+            if idle.update(writer=F("writer") + 1):
+                return Upload.objects.values_list("offset", flat=True).get(pk=upload_id)
         time.sleep(SETTLE_POLL_SECONDS)
     return take_turn(upload_id, writing=False).offset
 

@@ -1,10 +1,15 @@
 """REST API of imports: the multipart entry, states and actions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 
 from config.accounts.tokens import issue
+from products import pipeline
 from products.models import Import, ImportState, Product, Upload, UploadBlock
 
 from .importing import HEADER, import_bytes, run, upload
@@ -26,6 +31,19 @@ def api(user) -> Client:
     """A client with a token."""
     secret = issue(user, name="tests", scopes=["catalogue:write"])[1]
     return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+@contextmanager
+def step_in_another_connection(job: Import) -> Iterator[None]:
+    """The import's row is locked, as by a worker in the middle of a step."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT FROM products_import WHERE id = %s FOR UPDATE", [job.pk])
+            yield
+    finally:
+        other.close()
 
 
 def csv_file(data: bytes = ROWS, name: str = "p.csv") -> SimpleUploadedFile:
@@ -158,6 +176,17 @@ def test_an_unfinished_upload_can_be_cancelled(client, user):
     job = upload(user, ROWS)
     assert client.post(f"/api/imports/{job.pk}/cancel/").json()["cancel_requested"] is True
     assert run(job).state == ImportState.CANCELLED
+
+
+def test_a_cancel_does_not_wait_for_a_frozen_worker(client, user, monkeypatch):
+    job = upload(user, ROWS)
+    monkeypatch.setattr(pipeline, "ASK_SECONDS", 0.1)
+    with step_in_another_connection(job):
+        response = client.post(f"/api/imports/{job.pk}/cancel/")
+
+    assert response.status_code == 503
+    assert response["Retry-After"]
+    assert client.post(f"/api/imports/{job.pk}/cancel/").status_code == 202
 
 
 def test_products_are_listed_by_cursor(client, user):

@@ -82,7 +82,7 @@ class TestThrottle:
 class TestPublish:
     @pytest.fixture(autouse=True)
     def _no_outage(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(publishing, "_outage", publishing._Outage())
+        monkeypatch.setattr(publishing, "_outage", publishing.Outage("live events"))
 
     @pytest.fixture
     def use(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
