@@ -17,6 +17,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from . import claims, merge, progress, staging, tasks, uploads
+from .blocks import BlocksGone
 from .csv_rows import FileError
 from .models import Import, ImportState
 
@@ -70,7 +71,7 @@ def advance(job_id: int) -> bool:
     except claims.ClaimLost as lost:
         logger.warning("%s: gave up, it has ended or another worker has it", lost)
         return False
-    except (FileError, uploads.UploadGone) as error:
+    except (FileError, BlocksGone) as error:
         finish(job_id, ImportState.FAILED, str(error))
         return False
     except Exception as error:

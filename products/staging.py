@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F
 
-from . import uploads
+from . import blocks
 from .csv_rows import Carry, PartReader, Row, RowError
 from .models import Import, ImportPart, ImportReject
 
@@ -52,10 +52,10 @@ def stage(job: Import, part: ImportPart) -> None:
     """Read `part` into the staging table and save it. Called inside the step's transaction.
 
     Raises csv_rows.FileError when the whole file can't be imported, and
-    uploads.UploadGone when its bytes were deleted.
+    blocks.BlocksGone when its bytes were deleted.
     """
     reader = PartReader(
-        uploads.read(job.upload_id, part.start_byte, part.end_byte),
+        blocks.read(job.upload_id, part.start_byte, part.end_byte),
         _carry_before(job, part.number),
         encoding=job.encoding,
         final=part.end_byte == job.upload.size_bytes,

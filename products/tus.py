@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.http import http_date
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound, ParseError, UnsupportedMediaType
+from rest_framework.exceptions import NotFound, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,8 +26,16 @@ from rest_framework.views import APIView
 
 from . import pipeline, progress, uploads
 from .models import Import, Upload
+from .tus_errors import (
+    VERSION,
+    ChecksumMismatch,
+    Conflict,
+    Gone,
+    LengthRequired,
+    TooLarge,
+    WrongVersion,
+)
 
-VERSION = "1.0.0"
 CONTENT_TYPE = "application/offset+octet-stream"
 CHECKSUMS = ("sha1", "sha256", "md5")
 TRUE = {"1", "true", "yes", "on"}
@@ -40,39 +48,6 @@ class OffsetStream(BaseParser):
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         return {}
-
-
-class WrongVersion(APIException):
-    status_code = status.HTTP_412_PRECONDITION_FAILED
-    default_code = "tus_version"
-    default_detail = f"Send the header Tus-Resumable: {VERSION}."
-
-
-class Conflict(APIException):
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "wrong_offset"
-
-
-class Gone(APIException):
-    status_code = status.HTTP_410_GONE
-    default_code = "upload_gone"
-
-
-class TooLarge(APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "too_large"
-
-
-class LengthRequired(APIException):
-    status_code = status.HTTP_411_LENGTH_REQUIRED
-    default_code = "length_required"
-    default_detail = "Send Content-Length; chunked transfer is not supported."
-
-
-class ChecksumMismatch(APIException):
-    status_code = 460  # the tus checksum extension's own code
-    default_code = "checksum_mismatch"
-    default_detail = "The bytes do not match Upload-Checksum; none of them were kept."
 
 
 class TusView(APIView):

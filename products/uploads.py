@@ -6,11 +6,9 @@ transaction of its block, by conditional UPDATE: of two writers at one offset
 one is told (OffsetConflict), and no byte is stored twice.
 """
 
-import io
 import logging
-import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -21,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import tasks
+from . import blocks, tasks
 from .models import Import, ImportState, Upload, UploadBlock
 
 logger = logging.getLogger(__name__)
@@ -29,22 +27,6 @@ logger = logging.getLogger(__name__)
 SETTLE_SECONDS = 2.0  # how long the bytes of a cut request may still be on their way to the rows
 SETTLE_POLL_SECONDS = 0.05
 GONE = "This upload is not here any more; start a new one."
-# Blocks go in and out by binary COPY: as parameters and results they would be written in
-# hexadecimal and read back, which takes four times as long on both sides.
-COPY_IN = (
-    'COPY products_uploadblock (upload_id, "offset", size_bytes, data) FROM STDIN (FORMAT binary)'
-)
-COPY_OUT = """
-COPY (
-    SELECT substring(data FROM greatest(0, %(start)s - "offset")::int + 1
-                     FOR (%(end)s - greatest("offset", %(start)s))::int)
-    FROM products_uploadblock
-    WHERE upload_id = %(upload)s AND "offset" < %(end)s AND "offset" + size_bytes > %(start)s
-    ORDER BY "offset"
-) TO STDOUT (FORMAT binary)
-"""
-COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, no flags, no extension
-COPY_TAIL = b"\xff\xff"
 ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252"}
 
 
@@ -206,10 +188,10 @@ def append(turn: Turn, data: bytes) -> Turn:
     return append_blocks(turn, [data])
 
 
-def append_blocks(turn: Turn, blocks: Iterable[bytes]) -> Turn:
+def append_blocks(turn: Turn, pieces: Iterable[bytes]) -> Turn:
     """As `append`, for several blocks in one transaction: all of them or none."""
     with transaction.atomic():
-        for data in blocks:
+        for data in pieces:
             if data:
                 turn = _append(turn, bytes(data))
     return turn
@@ -231,7 +213,7 @@ def _append(turn: Turn, data: bytes) -> Turn:
     ).update(offset=end, expires_at=_expiry())
     if moved != 1:
         raise _refusal(upload_id, offset, end)
-    _store(upload_id, offset, data)
+    blocks.store(upload_id, offset, data)
     if Upload.objects.filter(pk=upload_id, offset=F("size_bytes")).exists():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = on")
@@ -266,35 +248,6 @@ def _kick(upload_id: UUID) -> None:
 
 def _expiry() -> Any:
     return timezone.now() + timedelta(hours=settings.UPLOAD_KEEP_HOURS)
-
-
-def read(upload_id: UUID, start: int, end: int) -> bytes:
-    """Bytes `start` to `end` (exclusive) of an upload; UploadGone when they are not stored."""
-    copied = io.BytesIO()
-    with connection.cursor() as cursor:
-        values = {"upload": str(upload_id), "start": start, "end": end}
-        cursor.copy_expert(cursor.mogrify(COPY_OUT, values), copied)
-    data = b"".join(_copied_fields(copied.getbuffer()))
-    if len(data) < end - start:
-        raise UploadGone(f"Bytes {start:,} to {end:,} of the upload are not stored any more.")
-    return data
-
-
-def _store(upload_id: UUID, offset: int, data: bytes) -> None:
-    size = len(data)
-    # Of each column its length and its value.
-    row = struct.pack("!hi16siqiii", 4, 16, upload_id.bytes, 8, offset, 4, size, size)
-    with connection.cursor() as cursor:
-        cursor.copy_expert(COPY_IN, io.BytesIO(COPY_HEAD + row + data + COPY_TAIL), size=1 << 20)
-
-
-def _copied_fields(copied: memoryview) -> Iterator[memoryview]:
-    """The fields of rows of one column in COPY's binary format."""
-    position = len(COPY_HEAD)
-    while copied[position : position + 2] != COPY_TAIL:
-        (length,) = struct.unpack_from("!i", copied, position + 2)
-        position += 6 + length
-        yield copied[position - length : position]
 
 
 def purge(upload_id: UUID) -> None:
