@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
 from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
-from rest_framework.exceptions import APIException
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import APIException, NotFound, ParseError
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,14 +36,25 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
-class NewestFirst(CursorPagination):
+class ById(CursorPagination):
+    """Cursors hold a whole number; any other was not made here."""
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = super().decode_cursor(request)
+        position = cursor.position if cursor else None
+        if position is not None and not (position.isascii() and position.isdigit()):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+
+class NewestFirst(ById):
     ordering = "-id"
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
 
 
-class ByLine(CursorPagination):
+class ByLine(ById):
     ordering = "line"
     page_size = 100
     page_size_query_param = "page_size"
@@ -73,10 +85,13 @@ class ImportList(generics.ListAPIView):
     def post(self, request: Request) -> Response:
         handler = BlockUploadHandler(request.user)
         request._request.upload_handlers = [handler]
-        form = NewImportSerializer(data=request.data)
         try:
+            form = NewImportSerializer(data=request.data)
             form.is_valid(raise_exception=True)
-        except APIException:
+        except (SuspiciousOperation, LookupError) as error:  # too many fields, unknown charset
+            handler.upload_interrupted()
+            raise ParseError(f"This form can't be read: {error}") from None
+        except Exception:
             handler.upload_interrupted()
             raise
         options = uploads.ImportOptions(

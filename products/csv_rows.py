@@ -40,6 +40,7 @@ __all__ = (
     "parse_part",
 )
 
+ERRORS_AT_ONCE = 10_000  # errors of a batch: a file of quotes would make a million of a window
 LAST_LINE_END = re.compile(rb"\r\n|\n|\r")
 # A \r at the end of a part may have its \n in the next.
 LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
@@ -209,7 +210,7 @@ class PartReader:
         lines = self._buffer[self._position : stop].splitlines(keepends=True)
         records = Records(lines, self._line, rules, final=final)
         index = 0
-        while index < len(lines):
+        while index < len(lines) and len(batch.errors) < ERRORS_AT_ONCE:
             fields, end, reason = records.at(index)
             if reason:
                 rules.refuse(batch, self._line, "", reason, lines[index])

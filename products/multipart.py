@@ -17,6 +17,9 @@ class StoredFile(UploadedFile):
         super().__init__(None, upload.file_name, content_type, upload.size_bytes)
         self.upload = upload
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class BlockUploadHandler(FileUploadHandler):
     """Stores the form field `file` as an upload; a request that is cut leaves nothing.

@@ -19,7 +19,7 @@ from django.utils import timezone
 from . import claims, merge, progress, staging, tasks, uploads
 from .blocks import BlocksGone
 from .csv_rows import FileError
-from .models import Import, ImportState
+from .models import Import, ImportState, Upload
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,8 @@ def _read(job: Import) -> bool:
         return True
     if job.upload.completed_at is None:
         return False
+    if job.rejected:
+        staging.analyze_rejects()
     now = timezone.now()
     if job.check_first:
         _move(job, ImportState.CHECKING, read_at=now)
@@ -214,7 +216,7 @@ def _move(job: Import, state: ImportState, **values: object) -> None:
 def finish(job_id: int, state: ImportState, error: str = "") -> bool:
     """End an import, drop its staged rows, let the next queued one merge.
 
-    The upload's bytes stay (until they expire) where they may serve another try:
+    A complete upload's bytes stay (until they expire) where they may serve another try:
     after a failure, a cancel, or lines that could not be decoded.
     """
     with transaction.atomic():
@@ -222,7 +224,7 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
             return False
         staging.drop(job_id)
         job = Import.objects.get(pk=job_id)
-        if state == ImportState.DONE and job.undecodable == 0:
+        if not _may_serve_again(job):
             uploads.purge(job.upload_id)
         waiting = with_work().filter(state=ImportState.QUEUED).values_list("pk", flat=True)[:1]
         for next_id in waiting:
@@ -232,6 +234,16 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
         transaction.on_commit(lambda: progress.flush(job_id), robust=True)
     logger.info("import %s: %s %s", job_id, state.value, error)
     return True
+
+
+def _may_serve_again(job: Import) -> bool:
+    """Whether the bytes of an ended import's upload are of use to somebody."""
+    upload = Upload.objects.select_for_update().get(pk=job.upload_id)
+    if upload.imports.exclude(state__in=Import.ENDED).exists():
+        return True
+    if upload.completed_at is None:  # its sender is told with the next block
+        return False
+    return job.state != ImportState.DONE or job.undecodable > 0
 
 
 def cancel(job_id: int) -> None:
@@ -267,17 +279,24 @@ def repeat(job: Import, user: object, encoding: str | None = None) -> Import:
     """A new import of the same upload, e.g. after a failure or in another encoding."""
     if not job.ended:
         raise NotRepeatable("This import has not ended yet.")
-    if job.upload.purged_at is not None or job.upload.completed_at is None:
-        raise NotRepeatable("The file is not stored any more; please upload it again.")
-    again = Import.objects.create(
-        upload=job.upload,
-        created_by=user,
-        encoding=encoding or job.encoding,
-        new_products_active=job.new_products_active,
-        check_first=job.check_first,
-        received_at=timezone.now(),
-    )
-    tasks.kick(again.pk)
+    with transaction.atomic():
+        upload = Upload.objects.select_for_update().get(pk=job.upload_id)
+        if upload.purged_at is not None or upload.completed_at is None:
+            raise NotRepeatable("The file is not stored any more; please upload it again.")
+        running = upload.imports.exclude(state__in=Import.ENDED).first()
+        if running is not None:
+            raise NotRepeatable(
+                f"The file is being imported again already, by import {running.pk}."
+            )
+        again = Import.objects.create(
+            upload=upload,
+            created_by=user,
+            encoding=encoding or job.encoding,
+            new_products_active=job.new_products_active,
+            check_first=job.check_first,
+            received_at=timezone.now(),
+        )
+        tasks.kick(again.pk)
     return again
 
 

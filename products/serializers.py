@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from .models import Import, ImportReject, ImportState, Product
+from .models import Import, ImportReject, ImportState, Product, Upload
 from .progress import snapshot
 from .uploads import ENCODINGS
 
@@ -58,6 +58,25 @@ class ImportSerializer(serializers.Serializer):
 
     def to_representation(self, instance: Import) -> dict:
         return super().to_representation(snapshot(instance))
+
+
+class UploadSerializer(serializers.Serializer):
+    """An unfinished upload: go on with it at `offset` by PATCH to `url`."""
+
+    url = serializers.HyperlinkedIdentityField(
+        view_name="upload", lookup_field="pk", lookup_url_kwarg="upload_id"
+    )
+    file_name = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    offset = serializers.IntegerField()
+    expires_at = serializers.DateTimeField()
+
+    def get_fields(self) -> dict:
+        # A reserved word in Python, not in JSON.
+        return {**super().get_fields(), "import": serializers.SerializerMethodField("get_import")}
+
+    def get_import(self, upload: Upload) -> int | None:
+        return upload.imports.values_list("pk", flat=True).first()
 
 
 class NewImportSerializer(serializers.Serializer):

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import F
 
 from . import blocks
-from .csv_rows import Carry, PartReader, Row, RowError
+from .csv_rows import Carry, FileError, PartReader, Row, RowError
 from .models import Import, ImportPart, ImportReject
 
 FLAGS = {None: "\\N", True: "t", False: "f"}
@@ -70,6 +70,11 @@ def stage(job: Import, part: ImportPart) -> None:
                 f"COPY {table(job.pk)} (line, sku, name, description, active) FROM STDIN", source
             )
             _copy_rejects(cursor, job.pk, part.number, source.take_errors())
+            if job.rejected + part.rejected > settings.IMPORT_MAX_REJECTS:
+                raise FileError(
+                    f"More than {settings.IMPORT_MAX_REJECTS:,} rows can't go in, so the import"
+                    " was stopped. Is this the right file?"
+                )
         cursor.execute("INSERT INTO products_stagedpart VALUES (%s, %s)", [job.pk, part.number])
     part.carry, part.carry_tail = reader.carry.to_dict(), reader.carry.tail
     part.last_line = reader.carry.line
@@ -93,20 +98,24 @@ def _carry_before(job: Import, number: int) -> Carry:
     return Carry.from_dict(previous.carry, bytes(previous.carry_tail))
 
 
+def analyze_rejects() -> None:
+    """Refresh the planner's statistics of rejects: without, a page of them sorts all."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE products_importreject")
+
+
 def lost_part(job: Import) -> ImportPart | None:
     """The first part that was read but whose rows a database crash has taken, or None."""
-    return (
-        ImportPart.objects.filter(job=job)
-        .extra(
-            where=[
-                "NOT EXISTS (SELECT FROM products_stagedpart s"
-                " WHERE s.job_id = products_importpart.job_id"
-                " AND s.part = products_importpart.number)"
-            ]
+    with connection.cursor() as cursor:
+        # Asked before each batch, so without the ORM's milliseconds.
+        cursor.execute(
+            "SELECT min(number) FROM products_importpart p"
+            " WHERE job_id = %s AND NOT EXISTS (SELECT FROM products_stagedpart s"
+            "  WHERE s.job_id = p.job_id AND s.part = p.number)",
+            [job.pk],
         )
-        .order_by("number")
-        .first()
-    )
+        number = cursor.fetchone()[0]
+    return None if number is None else job.parts.get(number=number)
 
 
 def losers_found(job_id: int) -> bool:

@@ -26,6 +26,7 @@ from rest_framework.views import APIView
 
 from . import pipeline, progress, uploads
 from .models import Import, Upload
+from .serializers import UploadSerializer
 from .tus_errors import (
     VERSION,
     ChecksumMismatch,
@@ -38,6 +39,7 @@ from .tus_errors import (
 
 CONTENT_TYPE = "application/offset+octet-stream"
 CHECKSUMS = ("sha1", "sha256", "md5")
+METADATA_CHARACTERS = 8_192  # HEAD echoes it, and clients read header lines up to about this
 TRUE = {"1", "true", "yes", "on"}
 
 
@@ -133,27 +135,19 @@ class UploadList(TusView):
     @extend_schema(
         summary="Unfinished uploads of yours, to be gone on with",
         parameters=[OpenApiParameter("fingerprint", OpenApiTypes.STR)],
-        responses={200: OpenApiTypes.OBJECT},
+        responses={200: UploadSerializer(many=True)},
     )
     def get(self, request: Request) -> Response:
         found = Upload.objects.filter(
             created_by=request.user, completed_at=None, purged_at=None
         ).exclude(imports__state__in=Import.ENDED)
         if "fingerprint" in request.query_params:
-            found = found.filter(fingerprint=request.query_params["fingerprint"])
-        return Response(
-            [
-                {
-                    "url": reverse("upload", [upload.pk], request=request),
-                    "import": upload.imports.values_list("pk", flat=True).first(),
-                    "file_name": upload.file_name,
-                    "size_bytes": upload.size_bytes,
-                    "offset": upload.offset,
-                    "expires_at": upload.expires_at,
-                }
-                for upload in found.order_by("-created_at")[:50]
-            ]
+            fingerprint = request.query_params["fingerprint"].replace("\0", "")
+            found = found.filter(fingerprint=fingerprint)
+        unfinished = UploadSerializer(
+            found.order_by("-created_at")[:50], many=True, context={"request": request}
         )
+        return Response(unfinished.data)
 
 
 class UploadDetail(TusView):
@@ -162,12 +156,13 @@ class UploadDetail(TusView):
     @extend_schema(summary="How many bytes are stored", responses={200: None})
     def head(self, request: Request, upload_id: UUID) -> Response:
         upload = _own_upload(request, upload_id)
+        done = upload.completed_at is not None
         headers = {
-            "Upload-Offset": str(uploads.settle(upload.pk)),
+            "Upload-Offset": str(upload.size_bytes if done else _settled(upload)),
             "Upload-Length": str(upload.size_bytes),
             "Upload-Metadata": _format_metadata(upload.metadata),
         }
-        if upload.completed_at is None:
+        if not done:
             headers["Upload-Expires"] = http_date(upload.expires_at.timestamp())
         return Response(status=status.HTTP_200_OK, headers=headers)
 
@@ -221,6 +216,13 @@ class UploadDetail(TusView):
         if upload.completed_at is None:
             uploads.purge(upload.pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _settled(upload: Upload) -> int:
+    try:
+        return uploads.settle(upload.pk)
+    except uploads.UploadGone as error:
+        raise Gone(str(error)) from None
 
 
 def _append(request: Request, upload: Upload, turn: uploads.Turn, length: int) -> uploads.Turn:
@@ -288,13 +290,19 @@ def _content_length(request: Request) -> int:
 
 def parse_metadata(header: str) -> dict[str, str]:
     """tus metadata: comma-separated `key base64(value)` pairs; ParseError when malformed."""
+    if len(header) > METADATA_CHARACTERS:
+        raise ParseError(f"Upload-Metadata is longer than {METADATA_CHARACTERS:,} characters.")
     metadata = {}
     for pair in filter(None, (part.strip() for part in header.split(","))):
         key, _, value = pair.partition(" ")
         try:
             metadata[key] = base64.b64decode(value, validate=True).decode()
+            if "\0" in metadata[key]:
+                raise ValueError("NUL")
         except (binascii.Error, ValueError):
-            raise ParseError(f"Upload-Metadata: {key[:40]!r} is not base64 of UTF-8.") from None
+            raise ParseError(
+                f"Upload-Metadata: {key[:40]!r} is not base64 of UTF-8 text."
+            ) from None
     return metadata
 
 

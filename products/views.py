@@ -78,8 +78,15 @@ def _reject_lines(job: Import) -> Iterator[str]:
     yield "\ufeff" + writer.writerow(["line", "column", "reason", "raw"])
     after = 0
     while rejects := list(job.rejects.filter(line__gt=after).order_by("line")[:REJECTS_AT_ONCE]):
-        yield "".join(writer.writerow([r.line, r.column, r.reason, r.raw]) for r in rejects)
+        yield "".join(
+            writer.writerow([r.line, r.column, r.reason, _as_text(r.raw)]) for r in rejects
+        )
         after = rejects[-1].line
+
+
+def _as_text(cell: str) -> str:
+    """A spreadsheet would run a row that begins like a formula; an apostrophe keeps it text."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _import_context(job: Import | None) -> dict[str, Any]:

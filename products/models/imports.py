@@ -114,7 +114,8 @@ class ImportPart(models.Model):
     is what happens after a database crash has emptied the unlogged staging table.
     """
 
-    job = models.ForeignKey(Import, models.CASCADE, related_name="parts")
+    # No index of its own: the unique one on (job, …) serves, and is the one to be used.
+    job = models.ForeignKey(Import, models.CASCADE, related_name="parts", db_index=False)
     number = models.IntegerField()
     start_byte = models.BigIntegerField()
     end_byte = models.BigIntegerField()
@@ -137,7 +138,7 @@ class ImportPart(models.Model):
 class ImportReject(models.Model):
     """A line that did not go in: where, why, and its text as given (at most 64 KB)."""
 
-    job = models.ForeignKey(Import, models.CASCADE, related_name="rejects")
+    job = models.ForeignKey(Import, models.CASCADE, related_name="rejects", db_index=False)
     part = models.IntegerField()
     line = models.BigIntegerField()
     column = models.CharField(max_length=20, blank=True)

@@ -48,7 +48,7 @@ class Upload(models.Model):
 class UploadBlock(models.Model):
     """A run of an upload's bytes that begins at `offset`. Blocks are gapless."""
 
-    upload = models.ForeignKey(Upload, models.CASCADE, related_name="blocks")
+    upload = models.ForeignKey(Upload, models.CASCADE, related_name="blocks", db_index=False)
     offset = models.BigIntegerField()
     size_bytes = models.IntegerField()
     data = models.BinaryField()

@@ -1,5 +1,6 @@
 """REST API of imports: the multipart entry, states and actions."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -197,3 +198,50 @@ def test_products_are_listed_by_cursor(client, user):
     assert len(page["results"]) == 1
     assert set(page["results"][0]) >= {"id", "sku", "name", "description", "active"}
     assert client.get(page["next"]).json()["results"]
+
+
+@pytest.mark.parametrize("position", ["p=abc", "p=%00", "p=1e5", "r=1&p=abc"])
+def test_a_cursor_that_was_not_made_here_is_not_found(client, position):
+    cursor = b64encode(position.encode()).decode()
+
+    for path in ("/api/products/", "/api/imports/"):
+        assert client.get(path, {"cursor": cursor}).status_code == 404
+
+
+def test_a_form_that_can_not_be_read_to_its_end_keeps_nothing(api):
+    many = {f"field-{n}": "x" for n in range(2_000)}
+
+    assert api.post("/api/imports/", {"file": csv_file(), **many}).status_code == 400
+    big = {"more": "x" * 3_000_000}
+    assert api.post("/api/imports/", {"file": csv_file(), **big}).status_code == 400
+    assert Import.objects.count() == 0
+    assert UploadBlock.objects.count() == 0
+
+
+def test_a_file_is_imported_again_once_at_a_time(client, user):
+    job = import_bytes(user, HEADER + b"A,a,\xff\r\n")
+    url = f"/api/imports/{job.pk}/repeat/"
+
+    answers = [client.post(url, content_type="application/json") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 409, 409]
+    assert "already" in answers[1].json()["error"]["message"]
+    assert run(Import.objects.get(pk=answers[0].json()["id"])).state == ImportState.DONE
+    assert client.post(url, content_type="application/json").status_code == 202
+
+
+def test_too_many_rejects_stop_the_import(user, settings):
+    settings.IMPORT_MAX_REJECTS = 3
+
+    job = import_bytes(user, HEADER + b"x\r\n" * 5)
+
+    assert job.state == ImportState.FAILED
+    assert "right file" in job.error
+
+
+def test_rejects_csv_holds_no_formula(client, user):
+    job = import_bytes(user, HEADER + b"=cmd(),,x\r\n")
+
+    response = client.get(f"/imports/{job.pk}/rejects.csv")
+
+    assert b"'=cmd()" in b"".join(response.streaming_content)

@@ -1,10 +1,14 @@
 """`manage.py import_products`: the pipeline without browser or worker."""
 
+import io
+import os
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from products import uploads
+from products.management.commands.import_products import Command
 from products.models import Import, ImportState, Product
 
 from .importing import HEADER
@@ -53,6 +57,54 @@ def test_a_file_that_can_not_be_imported_is_an_error_with_its_reason(tmp_path):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(CommandError, match=r"gone\.csv: No such file"):
         run(tmp_path / "gone.csv")
-    with pytest.raises(CommandError, match="directory"):
+    with pytest.raises(CommandError, match="not a regular file"):
         run(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CommandError, match="not a regular file"):
+        run(tmp_path / "pipe")
     assert Import.objects.count() == 0
+
+
+class ChangingFile(io.BytesIO):
+    """A file that somebody else writes or cuts while it is read."""
+
+    name = "mine.csv"
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_given_up(path):
+    command = Command()
+    command.quiet = True
+    job = uploads.create(None, "mine.csv", 1_000, uploads.ImportOptions())
+
+    with pytest.raises(CommandError, match="became shorter"):
+        command.or_cancel(job, command.upload, job, ChangingFile(b"short"))
+
+    job.refresh_from_db()
+    assert job.state == ImportState.CANCELLED
+    assert job.upload.blocks.count() == 0
+
+
+def test_a_file_that_grows_is_imported_as_it_was(path):
+    command = Command()
+    command.quiet = True
+    data = path.read_bytes()
+    job = uploads.create(None, "mine.csv", len(data), uploads.ImportOptions())
+
+    command.upload(job, ChangingFile(data + b"D,d,new\r\n"))
+    command.follow(job)
+
+    assert (job.state, job.created) == (ImportState.DONE, 2)
+
+
+def test_ctrl_c_cancels_and_says_so(path):
+    command = Command()
+    command.quiet = True
+    job = uploads.create(None, "mine.csv", 1_000, uploads.ImportOptions())
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(CommandError, match=r"was cancelled\. Cancelled before anything changed"):
+        command.or_cancel(job, interrupted)
+    job.refresh_from_db()
+    assert job.state == ImportState.CANCELLED

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from django.test import Client
 
-from products import uploads
+from products import pipeline, uploads
 from products.models import Import, ImportState, Upload, UploadBlock
 
 from .importing import HEADER, run
@@ -237,3 +237,34 @@ def test_an_empty_file_fails_with_words(client):
 
     assert job.state == ImportState.FAILED
     assert "empty" in job.error
+
+
+def test_a_finished_upload_still_tells_its_offset(client):
+    """Whoever lost the answer to the last PATCH asks for it, maybe after the import's end."""
+    created = create(client)
+    url = created["Location"]
+    patch(client, url, 0, DATA)
+    assert run(Import.objects.get(pk=created["Stockroom-Import"])).state == ImportState.DONE
+
+    for _ in range(2):
+        head = client.head(url)
+        assert (head.status_code, head["Upload-Offset"]) == (200, str(len(DATA)))
+        assert client.delete(url).status_code == 204
+
+
+def test_the_sender_is_told_when_the_import_is_cancelled(client):
+    created = create(client)
+    url = created["Location"]
+    patch(client, url, 0, DATA[:100])
+    job = Import.objects.get(pk=created["Stockroom-Import"])
+    pipeline.cancel(job.pk)
+    assert run(job).state == ImportState.CANCELLED
+
+    assert patch(client, url, 100, DATA[100:]).status_code == 410
+    assert stored(url) == b""
+
+
+@pytest.mark.parametrize("value", ["a\0b", "x" * 9_000])
+def test_metadata_that_can_not_be_kept_is_refused(client, value):
+    assert create(client, filename=value).status_code == 400
+    assert client.get("/api/uploads/", {"fingerprint": "\0"}).json() == []

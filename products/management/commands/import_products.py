@@ -2,8 +2,9 @@
 
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -29,15 +30,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
+        self.quiet = options["no_progress"] or options["verbosity"] == 0
         try:
-            size = path.stat().st_size
-            file = path.open("rb")
+            if path.exists() and not path.is_file():
+                raise CommandError(f"{path} is not a regular file.")
+            with path.open("rb") as file:
+                job = self.create(path, options)
+                self.or_cancel(job, self.upload, job, file)
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}") from None
-        self.quiet = options["no_progress"] or options["verbosity"] == 0
-        with file:
-            job = self.upload(file, path.name, size, options)
-        self.follow(job)
+        self.or_cancel(job, self.follow, job)
         if job.state == ImportState.READY:
             pipeline.cancel(job.pk)
             pipeline.advance(job.pk)
@@ -57,20 +59,47 @@ class Command(BaseCommand):
         if job.rejected:
             self.stdout.write(f"The rejected rows and reasons: /imports/{job.pk}/rejects.csv")
 
-    def upload(self, file: Any, name: str, size: int, options: dict[str, Any]) -> Import:
+    def create(self, path: Path, options: dict[str, Any]) -> Import:
+        name = path.name.encode(errors="replace").decode()
         try:
             choices = uploads.ImportOptions(
                 options["encoding"], not options["inactive"], options["check"]
             )
-            job = uploads.create(None, name, size, choices)
+            return uploads.create(None, name, path.stat().st_size, choices)
         except uploads.UploadError as error:
             raise CommandError(str(error)) from None
+
+    def or_cancel(self, job: Import, act: Callable[..., None], *arguments: Any) -> None:
+        """Do it, or leave nothing behind that goes on without us."""
+        try:
+            act(*arguments)
+        except KeyboardInterrupt:
+            self.cancel(job)
+            raise CommandError(f"Import {job.pk} was cancelled. {job.error}") from None
+        except uploads.UploadError as error:
+            self.cancel(job)
+            raise CommandError(str(error)) from None
+        except (CommandError, OSError):
+            self.cancel(job)
+            raise
+
+    def cancel(self, job: Import) -> None:
+        pipeline.cancel(job.pk)
+        pipeline.advance(job.pk)
+        job.refresh_from_db()
+
+    def upload(self, job: Import, file: BinaryIO) -> None:
         turn = uploads.take_turn(job.upload_id)
+        size = job.upload.size_bytes
         with self.bar(size, "B", "Store") as bar:
-            while block := file.read(settings.UPLOAD_BLOCK_BYTES):
+            while turn.offset < size:
+                block = file.read(min(settings.UPLOAD_BLOCK_BYTES, size - turn.offset))
+                if not block:
+                    raise CommandError(
+                        f"{file.name} became shorter while it was read; nothing was changed."
+                    )
                 turn = uploads.append(turn, block)
                 bar.update(len(block))
-        return job
 
     def follow(self, job: Import) -> None:
         """Work on the import, or watch the worker that was faster, until it ends or asks."""
