@@ -3,25 +3,29 @@
 Read in this order, the first that names a variable wins: the environment,
 `.env` in the project's folder, `var/run.env` (written by a running `make run`,
 so that `manage.py` in another terminal finds its engines). A value of the wrong
-type stops the start with the variable's name. `.env.example` documents all.
+type or out of range stops the start with the variable's name. `.env.example` documents all.
 """
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError, validate
+from environs import Env, EnvError, ValidationError, validate
 from redis.backoff import NoBackoff
 from redis.connection import parse_url as parse_redis_url
 from redis.retry import Retry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+DAY_SECONDS = 86_400
+MIB = 1024**2
+Range = validate.Range
 
 env = Env()
 env.read_env(BASE_DIR / ".env", recurse=False)
-STATE_DIR = Path(env.str("STOCKROOM_VAR", str(BASE_DIR / "var")))
+STATE_DIR = BASE_DIR / (env.str("STOCKROOM_VAR", "") or "var")
 env.read_env(STATE_DIR / "run.env", recurse=False)
 
 
@@ -33,6 +37,14 @@ def url(name: str, default: str | None = None, *, schemes: tuple[str, ...]) -> s
     return value or None
 
 
+def known_zone(name: str) -> None:
+    """Raise ValidationError when there is no time zone `name`."""
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # a folder of zones is an OSError
+        raise ValidationError(f"There is no time zone {name!r}.") from None
+
+
 try:
     # Security
     SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=50))
@@ -40,10 +52,13 @@ try:
     SECURE = env.bool("SECURE", True)
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1"])
     CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+    TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10))
 
     # Engines
     DATABASE_URL = url("DATABASE_URL", schemes=("postgres", "postgresql"))
-    DATABASE_CONN_MAX_AGE_SECONDS = env.int("DATABASE_CONN_MAX_AGE_SECONDS", 600)
+    DATABASE_CONN_MAX_AGE_SECONDS = env.int(
+        "DATABASE_CONN_MAX_AGE_SECONDS", 600, validate=Range(0, DAY_SECONDS)
+    )
     REDIS_URL = url("REDIS_URL", schemes=("redis", "rediss"))
     PRICES_REDIS_URL = url("PRICES_REDIS_URL", REDIS_URL, schemes=("redis", "rediss"))
     KEYDB_URL = url("KEYDB_URL", REDIS_URL, schemes=("redis", "rediss"))
@@ -51,42 +66,59 @@ try:
     AMQP_URL = url("AMQP_URL", "", schemes=("amqp", "amqps"))
 
     # Processes
-    WEB_THREADS = env.int("WEB_THREADS", 8, validate=validate.Range(min=1))
-    UPLOAD_THREADS = env.int("UPLOAD_THREADS", 4, validate=validate.Range(min=1))
+    WEB_THREADS = env.int("WEB_THREADS", 8, validate=Range(1, 256))
+    UPLOAD_THREADS = env.int("UPLOAD_THREADS", 4, validate=Range(1, 256))
+    DOWNLOAD_THREADS = env.int("DOWNLOAD_THREADS", 4, validate=Range(1, 256))
+    REQUEST_HEAD_SECONDS = env.float("REQUEST_HEAD_SECONDS", 10.0, validate=Range(0.1, DAY_SECONDS))
+    REQUEST_BODY_SECONDS = env.float("REQUEST_BODY_SECONDS", 30.0, validate=Range(0.1, DAY_SECONDS))
+    DOWNLOAD_IDLE_SECONDS = env.float(
+        "DOWNLOAD_IDLE_SECONDS", 30.0, validate=Range(0.1, DAY_SECONDS)
+    )
     LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING"]))
-    TIME_ZONE = env.str("TIME_ZONE", "UTC")
+    TIME_ZONE = env.str("TIME_ZONE", "UTC", validate=known_zone)
     CONSUMERS = env.list("CONSUMERS", [])
     CONSUMER_CLASSES = {  # name: dotted path of the class; the variable adds to these
         **env.dict("CONSUMER_CLASSES", {}),
     }
     CONSUMER_HEALTH_SECONDS = env.float(
-        "CONSUMER_HEALTH_SECONDS", 5.0, validate=validate.Range(min=0, min_inclusive=False)
+        "CONSUMER_HEALTH_SECONDS", 5.0, validate=Range(0.1, DAY_SECONDS)
     )
     CONSUMER_DRAIN_SECONDS = env.float(
-        "CONSUMER_DRAIN_SECONDS", 25.0, validate=validate.Range(min=0)
+        "CONSUMER_DRAIN_SECONDS", 25.0, validate=Range(0, DAY_SECONDS)
     )
-    READY_TIMEOUT_SECONDS = env.float("READY_TIMEOUT_SECONDS", 2.0)
+    READY_TIMEOUT_SECONDS = env.float("READY_TIMEOUT_SECONDS", 2.0, validate=Range(0.01, 60))
 
     # Imports
-    UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3)
-    UPLOAD_BLOCK_BYTES = env.int("UPLOAD_BLOCK_BYTES", 1024**2)
-    UPLOAD_CHECKED_MAX_BYTES = env.int("UPLOAD_CHECKED_MAX_BYTES", 16 * 1024**2)
-    UPLOAD_KEEP_HOURS = env.float("UPLOAD_KEEP_HOURS", 24.0)
-    IMPORT_PART_BYTES = env.int("IMPORT_PART_BYTES", 4 * 1024**2)
-    IMPORT_BATCH_LINES = env.int("IMPORT_BATCH_LINES", 5_000)
-    IMPORT_STEP_SECONDS = env.float("IMPORT_STEP_SECONDS", 5.0)
-    IMPORT_STALE_SECONDS = env.float("IMPORT_STALE_SECONDS", 15.0)
-    IMPORT_MAX_STALLS = env.int("IMPORT_MAX_STALLS", 5)
-    IMPORT_SWEEP_SECONDS = env.float("IMPORT_SWEEP_SECONDS", 5.0)
-    REJECT_KEEP_DAYS = env.float("REJECT_KEEP_DAYS", 30.0)
-    UPLOAD_IDLE_SECONDS = env.float("UPLOAD_IDLE_SECONDS", 30.0)
+    UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024 * MIB, validate=Range(1, 1024**2 * MIB))
+    UPLOAD_BLOCK_BYTES = env.int("UPLOAD_BLOCK_BYTES", MIB, validate=Range(1024, 64 * MIB))
+    UPLOAD_CHECKED_MAX_BYTES = env.int(
+        "UPLOAD_CHECKED_MAX_BYTES", 16 * MIB, validate=Range(1, 1024 * MIB)
+    )
+    UPLOAD_KEEP_HOURS = env.float("UPLOAD_KEEP_HOURS", 24.0, validate=Range(0.01, 87_600))
+    # At least a block: an import starts on what a block has brought, and by parts.
+    IMPORT_PART_BYTES = env.int(
+        "IMPORT_PART_BYTES",
+        max(4 * MIB, UPLOAD_BLOCK_BYTES),
+        validate=Range(UPLOAD_BLOCK_BYTES, 256 * MIB),
+    )
+    IMPORT_BATCH_LINES = env.int("IMPORT_BATCH_LINES", 5_000, validate=Range(1, 1_000_000))
+    # Well below the tasks' time limit.
+    IMPORT_STEP_SECONDS = env.float("IMPORT_STEP_SECONDS", 5.0, validate=Range(0, 60))
+    IMPORT_STALE_SECONDS = env.float("IMPORT_STALE_SECONDS", 15.0, validate=Range(1, DAY_SECONDS))
+    IMPORT_MAX_STALLS = env.int("IMPORT_MAX_STALLS", 5, validate=Range(1, 1000))
+    IMPORT_MAX_REJECTS = env.int("IMPORT_MAX_REJECTS", 1_000_000, validate=Range(1, 1_000_000_000))
+    IMPORT_SWEEP_SECONDS = env.float("IMPORT_SWEEP_SECONDS", 5.0, validate=Range(0.1, DAY_SECONDS))
+    REJECT_KEEP_DAYS = env.float("REJECT_KEEP_DAYS", 30.0, validate=Range(0, 3650))
+    UPLOAD_IDLE_SECONDS = env.float("UPLOAD_IDLE_SECONDS", 30.0, validate=Range(0.1, DAY_SECONDS))
 
     # Live pages
-    LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0)
-    LIVE_KEEP_ALIVE_SECONDS = env.float("LIVE_KEEP_ALIVE_SECONDS", 15.0)
-    LIVE_STREAM_SECONDS = env.float("LIVE_STREAM_SECONDS", 900.0)
-    LIVE_PING_SECONDS = env.float("LIVE_PING_SECONDS", 2.0)
-    LIVE_OUTAGE_SECONDS = env.float("LIVE_OUTAGE_SECONDS", 2.0)
+    LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0, validate=Range(0.01, 1000))
+    LIVE_KEEP_ALIVE_SECONDS = env.float(
+        "LIVE_KEEP_ALIVE_SECONDS", 15.0, validate=Range(0.1, DAY_SECONDS)
+    )
+    LIVE_STREAM_SECONDS = env.float("LIVE_STREAM_SECONDS", 900.0, validate=Range(0.1, DAY_SECONDS))
+    LIVE_PING_SECONDS = env.float("LIVE_PING_SECONDS", 2.0, validate=Range(0.1, DAY_SECONDS))
+    LIVE_OUTAGE_SECONDS = env.float("LIVE_OUTAGE_SECONDS", 2.0, validate=Range(0, DAY_SECONDS))
 except EnvError as error:
     raise ImproperlyConfigured(f"{error} (see .env.example)") from None
 
@@ -267,6 +299,8 @@ EVENTSTREAM_CHANNELMANAGER_CLASS = "config.live.ChannelManager"
 
 # Celery
 CELERY_BROKER_URL = REDIS_URL
+# Celery alone would take any certificate. What the URL says of it (ssl_cert_reqs=none) wins.
+CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": "required"} if REDIS_URL.startswith("rediss:") else False
 CELERY_TASK_IGNORE_RESULT = True  # progress and outcome are rows that a page shows
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
