@@ -7,8 +7,19 @@ import sys
 
 from config.services import install, kafka
 from config.services.engine import EngineError
-from config.services.stack import ENGINES
-from config.services.supervisor import TOOLS, Supervisor, var_dir
+from config.services.stack import ENGINES, StackError
+from config.services.supervisor import TOOLS, Supervisor, var_dir, with_env_file
+
+
+def run() -> int:
+    """Run Stockroom until a signal. Returns the exit code."""
+    try:
+        environment = with_env_file(os.environ)
+        supervisor = Supervisor(var_dir(environment), environment, sys.stdout)
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return supervisor.run()
 
 
 def install_for_tests() -> int:
@@ -42,7 +53,7 @@ def main() -> int:
     commands.add_parser("install-for-tests", help="install system packages that tests need")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        return Supervisor(var_dir(os.environ), os.environ, sys.stdout).run()
+        return run()
     return install_for_tests()
 
 

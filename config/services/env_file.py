@@ -1,33 +1,19 @@
 """Files of `NAME=value` lines: the developer's `.env` and the running stack's `run.env`."""
 
 import os
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
-LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+from dotenv import dotenv_values
 
 
 def read(path: Path) -> dict[str, str]:
-    """Variables of the file, none when it does not exist.
+    """Variables of the file, none when it does not exist. Raises OSError and UnicodeDecodeError.
 
-    Quotes around a value are dropped, ` # comment` after an unquoted one too. Lines that assign
-    nothing are passed over. Raises OSError and UnicodeDecodeError.
+    Read as settings.py has it read (environs, by this function), so that both see the same values.
+    Lines that assign nothing are passed over.
     """
-    variables: dict[str, str] = {}
-    with suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            match = LINE.match(line)
-            if match is None:
-                continue
-            name, value = match.groups()
-            if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-                value = value[1:-1]
-            else:
-                value = re.sub(r"(^|\s)#.*", "", value)
-            variables[name] = value
-    return variables
+    return {name: value for name, value in dotenv_values(path).items() if value is not None}
 
 
 def write(path: Path, variables: Mapping[str, str]) -> None:

@@ -5,7 +5,9 @@ Used by `supervisor.py` (`make run`), by tests and by bench/.
 
 import http.client
 import logging
+import re
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -41,6 +43,7 @@ ENGINES: dict[str, type[Engine]] = {
 WATCH_SECONDS = 0.5
 COMMAND_SECONDS = 600.0
 ENGINE_BACKOFF_SECONDS = (1.0, 30.0)
+MAX_WEB_PROCESSES = 64
 
 
 class StackError(RuntimeError):
@@ -68,19 +71,20 @@ class Stack:
         """`environment` is what the processes get, with our addresses and defaults added to it.
 
         `roles` may name a role more than once. `port` is that of web: 0 for any free one, None for
-        PORT in `environment`, else 8000 or the next free. Raises StackError when it can't be had
-        or an engine's name is unknown, ValueError for an unknown role.
+        PORT in `environment`, else 8000 or the next free. Raises StackError when it can't be had,
+        an engine's name is unknown, WEB_CONCURRENCY is wrong or `var_dir` can't be written to;
+        ValueError for an unknown role.
         """
-        self.var_dir = var_dir.resolve()
-        self.var_dir.mkdir(parents=True, exist_ok=True)
+        self.var_dir = writable(var_dir)
         self.output = output or Output(self.var_dir / "log", None)
         self._base = {key: value for key, value in environment.items() if value}
         self.engines: dict[str, Engine] = {}
         self._started: set[str] = set()
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._whole_number("WEB_CONCURRENCY", MAX_WEB_PROCESSES)
         try:
-            wanted_port = port if port is not None else self._port_of_environment()
+            wanted_port = port if port is not None else self._whole_number("PORT", 65535)
             self._listener = listen(wanted_port)
         except OSError as error:
             raise StackError(f"Web can't listen: {error.strerror}. Set PORT to another.") from error
@@ -89,12 +93,13 @@ class Stack:
         self.environment = self._complete_environment()
         self.processes = self._make_processes(roles)
 
-    def _port_of_environment(self) -> int | None:
-        value = self._base.get("PORT")
+    def _whole_number(self, name: str, highest: int) -> int | None:
+        """The number in variable `name`, None without one; StackError when not in 1..highest."""
+        value = self._base.get(name)
         if value is None:
             return None
-        if not value.isdecimal() or not 0 < int(value) < 65536:
-            raise StackError(f"PORT is {value!r}, but must be a number from 1 to 65535")
+        if not re.fullmatch("[0-9]{1,9}", value) or not 0 < int(value) <= highest:
+            raise StackError(f"{name} is {value!r}, but must be a number from 1 to {highest}")
         return int(value)
 
     def _make_engines(self, names: Iterable[str]) -> None:
@@ -305,6 +310,24 @@ class Stack:
     def _refuse_when_stopping(self) -> None:
         if self._stopping.is_set():
             raise StackError("Stopping")
+
+
+def writable(folder: Path) -> Path:
+    """`folder` as an absolute path, made when missing. Raises StackError when nothing fits in."""
+    try:
+        folder = folder.resolve()
+        (folder / "log").mkdir(parents=True, exist_ok=True)
+        for tried in (folder, folder / "log"):
+            # Modes alone don't tell: root passes them, a read-only or full disk does not show.
+            with tempfile.NamedTemporaryFile(dir=tried) as file:
+                file.write(b"x")
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise StackError(
+            f"{folder} can't hold the state: {reason}. Set STOCKROOM_VAR to a folder that can be"
+            " written to."
+        ) from error
+    return folder
 
 
 def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:

@@ -15,7 +15,7 @@ from config.services import env_file, install
 from config.services.engine import EngineError
 from config.services.kafka import cache_dir
 from config.services.output import Output
-from config.services.stack import ENGINES, PROJECT, Stack, StackError
+from config.services.stack import ENGINES, PROJECT, Stack, StackError, writable
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ class Supervisor:
     """One run of the stack: `run` returns its exit code once nothing of it is left."""
 
     def __init__(self, var_dir: Path, environment: Mapping[str, str], terminal: TextIO) -> None:
-        """`environment` as of the process; the project's `.env` is read beneath it."""
+        """`var_dir` and `environment` as of the functions below."""
         self._var_dir = var_dir
-        self._environment = {**env_file.read(PROJECT / ".env"), **environment}
+        self._environment = environment
         self._terminal = terminal
         self._output = Output(var_dir / "log", terminal)
         self._signals = 0
@@ -70,7 +70,12 @@ class Supervisor:
 
         The file says where the running one answers. The kernel frees the lock with its process.
         """
-        lock = (self._var_dir / "run.lock").open("a+")
+        path = self._var_dir / "run.lock"
+        try:
+            lock = path.open("a+")
+        except OSError as error:  # e.g. root's, from a run with sudo
+            self._say(f"{path} can't be written: {error.strerror}")
+            return None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -179,8 +184,17 @@ class _LineHandler(logging.Handler):
             self._lines.line(NAME, line)
 
 
+def with_env_file(environment: Mapping[str, str], path: Path = PROJECT / ".env") -> dict[str, str]:
+    """`environment` with the variables of `.env` beneath it. Raises StackError."""
+    try:
+        return {**env_file.read(path), **environment}
+    except (OSError, UnicodeDecodeError) as error:
+        raise StackError(f"{path} can't be read: {error}") from error
+
+
 def var_dir(environment: Mapping[str, str]) -> Path:
-    """The state folder: STOCKROOM_VAR, by default `var` in the project; made when missing."""
-    path = Path(environment.get("STOCKROOM_VAR") or PROJECT / "var").resolve()
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """The state folder: STOCKROOM_VAR, by default `var`, from the project on; made when missing.
+
+    Raises StackError when it can't be made or written to.
+    """
+    return writable(PROJECT / (environment.get("STOCKROOM_VAR") or "var"))

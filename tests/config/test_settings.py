@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -25,13 +26,33 @@ SHOW = (
 )
 
 
-def start(tmp_path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+# Starts with each of the given variables alone in turn, and prints what those say that stop it.
+TRY_EACH = """
+import json, os, runpy, sys
+from django.core.exceptions import ImproperlyConfigured
+tries, answers, usual = json.load(sys.stdin), [], dict(os.environ)
+for variables in tries:
+    os.environ.clear()
+    os.environ.update({**usual, **variables})
+    try:
+        runpy.run_path("config/settings.py")
+        answers.append(None)
+    except ImproperlyConfigured as error:
+        answers.append(str(error))
+print(json.dumps(answers))
+"""
+
+
+def start(
+    tmp_path, *command: str, text: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """`command` of Python with nothing but these variables and the required ones."""
     environment = {"PATH": os.environ["PATH"], "STOCKROOM_VAR": str(tmp_path), **REQUIRED}
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
         env={**environment, **variables},
+        input=text,
         capture_output=True,
         text=True,
         check=False,
@@ -44,10 +65,17 @@ def shown(tmp_path, **variables: str) -> dict:
     return json.loads(done.stdout)
 
 
-def read_by_settings() -> set[str]:
-    """Names in every env.TYPE("NAME") and url("NAME") of settings.py."""
+def answers(tmp_path, tries: list[dict[str, str]]) -> list[str | None]:
+    """For each of `tries`, variables of one start: what stopped it, None when nothing did."""
+    done = start(tmp_path, "-c", TRY_EACH, text=json.dumps(tries))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def read_by_settings() -> dict[str, str]:
+    """Name to reader (`env.int`, `url`) for every env.TYPE("NAME") and url("NAME")."""
     return {
-        call.args[0].value
+        call.args[0].value: ast.unparse(call.func)
         for call in ast.walk(ast.parse(SETTINGS))
         if isinstance(call, ast.Call)
         and call.args
@@ -60,14 +88,14 @@ def read_elsewhere() -> set[str]:
     """Names that other modules take from the environment themselves, the system's left out."""
     names = set()
     for file in (ROOT / "config").rglob("*.py"):
-        pattern = r"environ(?:ment)?(?:\.get\(|\[)\s*\"([A-Z_]+)\"|_base\.get\(\"([A-Z_]+)\""
+        pattern = r"environ(?:ment)?(?:\.get\(|\[)\s*\"([A-Z_]+)\"|_whole_number\(\"([A-Z_]+)\""
         names |= {one or other for one, other in re.findall(pattern, file.read_text())}
     return names - {"PATH", "HOME", "JAVA_HOME", "XDG_CACHE_HOME", "DJANGO_SETTINGS_MODULE"}
 
 
 def test_every_variable_is_documented_and_no_other():
     assert len(read_by_settings()) > 30
-    assert read_by_settings() | read_elsewhere() | {"CHROMIUM"} == set(EXAMPLE)
+    assert read_by_settings().keys() | read_elsewhere() | {"CHROMIUM"} == set(EXAMPLE)
 
 
 def test_every_variable_has_its_own_line_of_meaning():
@@ -78,7 +106,7 @@ def test_every_variable_has_its_own_line_of_meaning():
 
 
 def test_the_documented_defaults_are_the_real_ones(tmp_path):
-    names = read_by_settings() - {"STOCKROOM_VAR"}
+    names = read_by_settings().keys() - {"STOCKROOM_VAR"}
     given = shown(tmp_path, **{name: EXAMPLE[name] for name in names if EXAMPLE[name]})
     real = shown(tmp_path)
     assert {name: given[name] for name in names} == {name: real[name] for name in names}
@@ -97,6 +125,7 @@ def test_the_documented_defaults_are_the_real_ones(tmp_path):
         ("DATABASE_URL", "mysql://localhost/x"),
         ("REDIS_URL", "localhost:6379"),
         ("AMQP_URL", "http://localhost"),
+        ("TIME_ZONE", "Mars/Olympus"),
         ("UPLOAD_MAX_BYTES", "2 GB"),
         ("IMPORT_STEP_SECONDS", "soon"),
         ("CONSUMER_HEALTH_SECONDS", "0"),
@@ -111,6 +140,114 @@ def test_a_wrong_value_stops_the_start_with_the_variables_name(tmp_path, name, v
     assert done.returncode != 0
     last_line = done.stderr.strip().splitlines()[-1]
     assert f'"{name}"' in last_line and ".env.example" in last_line
+
+
+def documented_ranges() -> dict[str, tuple[str, str]]:
+    """Lowest and highest value of every number that settings.py reads, from .env.example."""
+    ranges = {}
+    for name, reader in read_by_settings().items():
+        if reader in ("env.int", "env.float"):
+            line = re.search(rf"^# (.*)\n#{name}=", (ROOT / ".env.example").read_text(), re.M)
+            found = line and re.search(r"\b([\d.]+) to ([\d.]+)\b", line.group(1))
+            assert found, f"{name} has no documented range"
+            ranges[name] = (found.group(1), found.group(2))
+    return ranges
+
+
+def test_every_number_is_taken_within_its_documented_range_only(tmp_path):
+    readers, expected = read_by_settings(), []
+    for name, (lowest, highest) in documented_ranges().items():
+        # A part is at least a block, so its lowest needs the smallest block.
+        usual = {"UPLOAD_BLOCK_BYTES": "1024"} if name == "IMPORT_PART_BYTES" else {}
+        number, step = (int, 1) if readers[name] == "env.int" else (float, 0.001)
+        wrong = [str(number(lowest) - step), str(number(highest) + step), "-1", "1e12", "nan"]
+        wrong += ["inf", "-inf", "9" * 400, "", "ten"]
+        expected += [({**usual, name: value}, None) for value in (lowest, highest)]
+        expected += [({**usual, name: value}, name) for value in wrong]
+    assert len(expected) > 200
+    for (tried, stopped), answer in zip(
+        expected, answers(tmp_path, [tried for tried, _ in expected]), strict=True
+    ):
+        if stopped is None:
+            assert answer is None, f"{tried}: {answer}"
+        else:
+            assert answer is not None and f'"{stopped}"' in answer, f"{tried}: {answer}"
+
+
+def test_a_part_is_never_smaller_than_a_block(tmp_path):
+    block = {"UPLOAD_BLOCK_BYTES": str(8 * 1024**2)}
+    assert shown(tmp_path, **block)["IMPORT_PART_BYTES"] == 8 * 1024**2
+    (answer,) = answers(tmp_path, [{**block, "IMPORT_PART_BYTES": str(4 * 1024**2)}])
+    assert answer is not None and '"IMPORT_PART_BYTES"' in answer
+
+
+@pytest.mark.parametrize(
+    "zone", ["Mars/Olympus", "Europe", "Europe/Berlin ", "/etc/localtime", "../UTC", "zone.tab", ""]
+)
+def test_an_unknown_time_zone_is_refused(tmp_path, zone):
+    (answer,) = answers(tmp_path, [{"TIME_ZONE": zone}])
+    assert answer is not None and '"TIME_ZONE"' in answer and repr(zone) in answer
+
+
+def test_a_known_time_zone_is_taken(tmp_path):
+    assert shown(tmp_path, TIME_ZONE="Europe/Berlin")["TIME_ZONE"] == "Europe/Berlin"
+
+
+@pytest.mark.parametrize(("given", "folder"), [("", "var"), ("state", "state"), ("/x/y", "/x/y")])
+def test_the_state_folder_is_relative_to_the_project(tmp_path, given, folder):
+    assert shown(tmp_path, STOCKROOM_VAR=given)["STATE_DIR"] == str(ROOT / folder)
+
+
+# What a Redis URL says of certificates -> whether each client checks the server's, and its name.
+CERTIFICATES = [
+    ("rediss://:p@127.0.0.1:1/0", (ssl.CERT_REQUIRED, True)),
+    ("rediss://:p@127.0.0.1:1/0?ssl_cert_reqs=required", (ssl.CERT_REQUIRED, True)),
+    ("rediss://:p@127.0.0.1:1/0?ssl_cert_reqs=none", (ssl.CERT_NONE, False)),
+    ("rediss://:p@127.0.0.1:1/0?ssl_check_hostname=false", (ssl.CERT_REQUIRED, False)),
+    ("redis://:p@127.0.0.1:1/0", None),
+]
+SHOW_CLIENTS = """
+import json, types
+import django
+django.setup()
+import kombu.transport.redis
+import redis
+import redis.asyncio
+from django.conf import settings
+from django.core.cache import cache
+from config.celery import app
+
+broker = object.__new__(kombu.transport.redis.Channel)
+broker.connection = types.SimpleNamespace(client=app.connection_for_write())
+made = {
+    "broker": redis.ConnectionPool(**broker._connparams()),
+    "cache": cache._cache.get_client().connection_pool,
+    "live": redis.Redis(**settings.EVENTSTREAM_REDIS).connection_pool,
+    "live listener": redis.asyncio.Redis(**settings.EVENTSTREAM_REDIS).connection_pool,
+}
+
+def certificates(pool):
+    connection = pool.connection_class(**pool.connection_kwargs)
+    if not hasattr(connection, "cert_reqs") and not hasattr(connection, "ssl_context"):
+        return None
+    checks = getattr(connection, "ssl_context", connection)
+    return int(checks.cert_reqs), checks.check_hostname
+
+print(json.dumps({name: certificates(pool) for name, pool in made.items()}))
+"""
+
+
+@pytest.mark.parametrize(("url", "expected"), CERTIFICATES)
+def test_all_clients_of_redis_treat_its_certificate_alike(tmp_path, url, expected):
+    done = start(
+        *(tmp_path, "-c", SHOW_CLIENTS), REDIS_URL=url, DJANGO_SETTINGS_MODULE="config.settings"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "insecure" not in done.stderr
+    wanted = None if expected is None else list(expected)
+    assert json.loads(done.stdout) == dict.fromkeys(
+        ["broker", "cache", "live", "live listener"], wanted
+    )
 
 
 def test_addresses_of_a_running_stack_are_read_from_its_folder(tmp_path):
