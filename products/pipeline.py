@@ -16,7 +16,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from . import claims, merge, progress, staging, tasks, uploads
+from . import claims, merge, progress, staging, uploads, wakeups
 from .blocks import BlocksGone
 from .csv_rows import FileError
 from .models import Import, ImportState, Upload
@@ -228,9 +228,9 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
             uploads.purge(job.upload_id)
         waiting = with_work().filter(state=ImportState.QUEUED).values_list("pk", flat=True)[:1]
         for next_id in waiting:
-            tasks.kick(next_id)
+            wakeups.advance(next_id)
         if job.created or job.updated:
-            tasks.analyze_catalogue_later()
+            wakeups.analyze_catalogue()
         transaction.on_commit(lambda: progress.flush(job_id), robust=True)
     logger.info("import %s: %s %s", job_id, state.value, error)
     return True
@@ -249,13 +249,13 @@ def _may_serve_again(job: Import) -> bool:
 def cancel(job_id: int) -> None:
     """Ask an import to stop; what was merged so far stays. OperationalError: see `_ask`."""
     _ask(Import.objects.filter(pk=job_id).exclude(state__in=Import.ENDED), cancel_requested=True)
-    tasks.kick(job_id)
+    wakeups.advance(job_id)
 
 
 def approve(job_id: int) -> bool:
     """Say yes to a checked import; False when it does not wait for one."""
     said = _ask(Import.objects.filter(pk=job_id, state=ImportState.READY), approved=True)
-    tasks.kick(job_id)
+    wakeups.advance(job_id)
     return said
 
 
@@ -296,7 +296,7 @@ def repeat(job: Import, user: object, encoding: str | None = None) -> Import:
             check_first=job.check_first,
             received_at=timezone.now(),
         )
-        tasks.kick(again.pk)
+        wakeups.advance(again.pk)
     return again
 
 

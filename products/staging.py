@@ -170,10 +170,11 @@ def drop(job_id: int) -> None:
 
 
 def _create_tables(cursor: object, job_id: int) -> None:
+    # Short-lived and analyzed when full: autovacuum would only read them beside the merge.
     cursor.execute(
         f"CREATE UNLOGGED TABLE IF NOT EXISTS {table(job_id)} ("
         " line bigint NOT NULL, sku text NOT NULL, name text NOT NULL,"
-        " description text, active boolean)"
+        " description text, active boolean) WITH (autovacuum_enabled = off)"
     )
     cursor.execute(
         f"CREATE UNLOGGED TABLE IF NOT EXISTS {losers_table(job_id)} (line bigint PRIMARY KEY)"

@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import blocks, tasks
+from . import blocks, wakeups
 from .models import Import, ImportState, Upload, UploadBlock
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def start_import(upload: Upload, options: ImportOptions) -> Import:
         received_at=upload.completed_at,
     )
     logger.info("import %s: upload %s of %s bytes", job.pk, upload.pk, upload.size_bytes)
-    tasks.kick(job.pk)
+    wakeups.advance(job.pk)
     return job
 
 
@@ -243,7 +243,7 @@ def _kick(upload_id: UUID) -> None:
     for job_id in Import.objects.filter(
         upload_id=upload_id, state=ImportState.RECEIVING
     ).values_list("pk", flat=True):
-        tasks.kick(job_id)
+        wakeups.advance(job_id)
 
 
 def _expiry() -> Any:
