@@ -8,4 +8,4 @@ COPY . .
 ENV PYTHONUNBUFFERED=1 STOCKROOM_VAR=/tmp/stockroom
 USER stockroom
 EXPOSE 8000
-CMD ["gunicorn", "config.asgi:application", "-k", "uvicorn_worker.UvicornWorker", "--workers", "2", "--bind", "0.0.0.0:8000", "--graceful-timeout", "10", "--timeout", "60", "--no-control-socket"]
+CMD ["gunicorn", "config.asgi:application", "-k", "config.web_worker.WebWorker", "--workers", "2", "--bind", "0.0.0.0:8000", "--graceful-timeout", "10", "--timeout", "60", "--no-control-socket"]

@@ -1,6 +1,6 @@
 """The web process: Django's pages and REST calls in threads, live streams in the event loop.
 
-Started by `gunicorn config.asgi:application -k uvicorn_worker.UvicornWorker`. Django's own ASGI
+Started by `gunicorn config.asgi:application -k config.web_worker.WebWorker`. Django's own ASGI
 handler is not used: it opens a thread and a database connection per request, and a stream keeps
 both. Under WSGI threads keep their connections, and a stream is a coroutine (config/live).
 """
@@ -23,7 +23,17 @@ from django.conf import settings
 
 from config import api_errors
 from config.live.streams import Streams
-from config.request_bodies import SMALL_BYTES, Body, Refused, collect, length
+from config.proxies import seen_through
+from config.request_bodies import (
+    RETRY_SECONDS,
+    SMALL_BYTES,
+    Body,
+    Collector,
+    Refused,
+    busy,
+    check_type,
+    length,
+)
 from config.request_log import Exchange
 from config.wsgi_threads import (
     ASGIApplication,
@@ -39,6 +49,7 @@ PROBE_THREADS = 2
 # Where a body may be as large as an upload. Elsewhere it is a form's or a JSON document's.
 UPLOADS = ("/api/uploads/", "/api/imports/")
 UPLOAD_EXTRA_BYTES = 1024**2  # beside the file, in a multipart body
+UPLOADS_WAITING = 8  # for a thread; more are told to come back later
 # Where errors are for programs (config.api_errors).
 JSON_PATHS = ("/api/", "/events/")
 # Responses of any length, read as slowly as their client likes.
@@ -48,14 +59,27 @@ DOWNLOADS = (".csv",)
 class Web:
     """ASGI application of one web process."""
 
-    def __init__(self, wsgi: WSGIApplication, *, page_threads: int, transfer_threads: int) -> None:
-        """Threads are those of this process; each holds at most one database connection."""
+    def __init__(
+        self,
+        wsgi: WSGIApplication,
+        *,
+        page_threads: int,
+        transfer_threads: int,
+        download_threads: int = 4,
+    ) -> None:
+        """Threads are those of this process; each holds at most one database connection.
+
+        `transfer_threads` take uploads.
+        """
         self._pages = WSGIThreads(wsgi, threads=page_threads, name="page")
-        self._transfers = WSGIThreads(wsgi, threads=transfer_threads, name="transfer")
+        self._transfers = WSGIThreads(wsgi, threads=transfer_threads, name="upload")
+        self._downloads = WSGIThreads(wsgi, threads=download_threads, name="download")
         # Of their own, so that a process whose pages wait for the database is not called dead.
         self._probes = WSGIThreads(wsgi, threads=PROBE_THREADS, name="probe")
         self._streams = Streams(self._pages)
         self._uploads: set[Body] = set()
+        self._most_uploads = transfer_threads + UPLOADS_WAITING
+        self._collector = Collector()
         # Paths that are answered in the event loop, by prefix.
         self._waiting: Mapping[str, ASGIApplication] = {"/events/": self._streams}
 
@@ -65,6 +89,7 @@ class Web:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         else:
+            scope = seen_through(scope, settings.TRUSTED_PROXIES)
             await self._http({**scope, "headers": _headers(scope)}, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,11 +112,15 @@ class Web:
             raise Refused(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {largest:,} bytes are taken here."
             )
+        check_type(scope)
         body = Body(receive)
-        if size is not None and size > SMALL_BYTES:
+        if upload and size is not None and size > SMALL_BYTES:
             await self._transfer(scope, body, exchange)
             return
-        scope["body"] = await collect(scope, body)
+        # A body without a length may be no larger than what the server holds of it anyway.
+        scope["body"] = await self._collector.collect(
+            scope, body, SMALL_BYTES if size is None else largest
+        )
         if scope["body"] is not None:
             await self._application(path)(scope, receive, exchange.send)
 
@@ -101,7 +130,7 @@ class Web:
                 return application
         if path in PROBES:
             return self._probe
-        return self._transfers if path.endswith(DOWNLOADS) else self._pages
+        return self._downloads if path.endswith(DOWNLOADS) else self._pages
 
     async def _probe(self, scope: Scope, receive: Receive, send: Send) -> None:
         # With a browser's cookie the login middleware would ask the database who this is.
@@ -114,6 +143,8 @@ class Web:
             exchange.close_connection = body.cut
             await exchange.send(message)
 
+        if len(self._uploads) >= self._most_uploads:
+            raise busy("Too many uploads are on their way.")
         self._uploads.add(body)
         try:
             await self._transfers(scope, body.receive, send)
@@ -126,7 +157,7 @@ class Web:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.close()
-        for threads in (self._pages, self._transfers, self._probes):
+        for threads in (self._pages, self._transfers, self._downloads, self._probes):
             threads.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -150,6 +181,10 @@ async def _refuse(refusal: Refused, scope: Scope, exchange: Exchange) -> None:
     if scope["path"].startswith(JSON_PATHS):
         body, kind = api_errors.response(refusal.status, refusal.text).content, b"application/json"
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
+    elif refusal.status == HTTPStatus.REQUEST_TIMEOUT:
+        exchange.close_connection = True  # or its rest would be taken for the next request
     await exchange.send(
         {"type": "http.response.start", "status": refusal.status.value, "headers": headers}
     )
@@ -180,5 +215,8 @@ def _on_stop_signal(close: Callable[[], None]) -> None:
 # All views are loaded before the first request, and a broken one stops the start.
 import_module(settings.ROOT_URLCONF)
 application = Web(
-    django, page_threads=settings.WEB_THREADS, transfer_threads=settings.UPLOAD_THREADS
+    django,
+    page_threads=settings.WEB_THREADS,
+    transfer_threads=settings.UPLOAD_THREADS,
+    download_threads=settings.DOWNLOAD_THREADS,
 )

@@ -8,26 +8,36 @@ from django.contrib.auth.forms import PasswordChangeForm as DjangoPasswordChange
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from config.accounts import scopes, throttle
+from config.accounts import hashing, scopes, throttle
 
 EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
 
 
 class LoginForm(AuthenticationForm):
-    """Username and password; `throttled` after too many failures."""
+    """Username and password; `throttled` after too many failures, `busy` in a flood of logins."""
 
     error_messages = {
         "invalid_login": "This username and password do not match. Capitals matter in both.",
         "inactive": "This account is switched off. Ask whoever looks after Stockroom.",
         "throttled": "Too many failed attempts. Wait 5 minutes, then try again.",
+        "busy": "Too many people are signing in just now. Try again in a few seconds.",
     }
     throttled = False
+    busy = False
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         _dress(self)
 
     def clean(self) -> dict:
+        try:
+            with hashing.place():
+                return self._check()
+        except hashing.Busy:
+            self.busy = True
+            raise ValidationError(self.error_messages["busy"], code="busy") from None
+
+    def _check(self) -> dict:
         account, address = self.cleaned_data.get("username"), self.request.META["REMOTE_ADDR"]
         if account and not throttle.attempt(account, address):
             self.throttled = True

@@ -15,6 +15,7 @@ from config.accounts import throttle, tokens
 from config.accounts.forms import LoginForm, PasswordChangeForm, TokenForm
 
 SHOWN_TOKENS = 100
+BUSY_RETRY_SECONDS = 5
 
 
 class LoginView(auth_views.LoginView):
@@ -27,6 +28,9 @@ class LoginView(auth_views.LoginView):
         if form.throttled:
             response.status_code = HTTPStatus.TOO_MANY_REQUESTS
             response.headers["Retry-After"] = str(throttle.WINDOW_SECONDS)
+        elif form.busy:
+            response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+            response.headers["Retry-After"] = str(BUSY_RETRY_SECONDS)
         return response
 
 

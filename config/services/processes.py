@@ -34,7 +34,7 @@ def roles(var_dir: Path, environment: Mapping[str, str], web_fd: int) -> dict[st
         "web": Role(
             [
                 *(*python, "gunicorn", "config.asgi:application"),
-                *("-k", "uvicorn_worker.UvicornWorker", "--workers", workers),
+                *("-k", "config.web_worker.WebWorker", "--workers", workers),
                 *("--bind", f"fd://{web_fd}", "--worker-tmp-dir", heartbeats),
                 *("--graceful-timeout", "10", "--timeout", "60"),
                 "--no-control-socket",  # by default one in HOME, shared by all clones

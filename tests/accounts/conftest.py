@@ -1,10 +1,16 @@
 import itertools
+import uuid
 
 import pytest
 
-from config.accounts import tokens
+from config.accounts import throttle, tokens
 
 PASSWORD = "a-long-enough-password"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_tried_to_sign_in(monkeypatch):
+    monkeypatch.setattr(throttle, "KEY_PREFIX", f"login-attempts-{uuid.uuid4()}")
 
 
 @pytest.fixture

@@ -174,3 +174,8 @@ def test_a_database_that_is_away_at_the_login_check_is_503_too(client, monkeypat
 def test_a_bug_is_json_500_without_its_details(client):
     answer = error(client.get("/api/failing/bug/"), 500)
     assert answer["code"] == "server_error" and "secret" not in answer["message"]
+
+
+def test_json_that_is_nested_too_deeply_is_the_clients_error(client):
+    answer = error(send(client, "[" * 100_000 + "]" * 100_000), 400)
+    assert "nested too deeply" in answer["message"]

@@ -1,10 +1,12 @@
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
+from django.conf import settings as configured
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from config.accounts import throttle
+from config.accounts import hashing, throttle
 from tests.accounts.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +68,42 @@ def test_other_addresses_and_other_accounts_are_not_held_up(client, user, addres
     assert try_login(client, f"{address}1", PASSWORD).status_code == 302
 
 
+def test_one_address_has_so_many_attempts_on_all_accounts(address, monkeypatch):
+    monkeypatch.setattr(throttle, "MAX_FROM_ADDRESS", 15)
+    allowed = [throttle.attempt(f"account{n % 5}", address) for n in range(20)]
+    assert allowed == [True] * 15 + [False] * 5
+    assert throttle.attempt("account1", f"{address}1")
+
+
+def test_one_account_has_so_many_attempts_from_all_addresses(address, monkeypatch):
+    monkeypatch.setattr(throttle, "MAX_ON_ACCOUNT", 15)
+    allowed = [throttle.attempt("ana", f"{address}:{n}") for n in range(20)]
+    assert allowed == [True] * 15 + [False] * 5
+    assert throttle.attempt("bob", address)
+
+
+def test_refused_attempts_lock_nobody_else_out(address):
+    for _ in range(throttle.MAX_ON_ACCOUNT + throttle.MAX_FROM_ADDRESS):
+        throttle.attempt("ana", address)
+    assert throttle.attempt("ana", f"{address}1") and throttle.attempt("bob", address)
+
+
+def test_who_signs_in_all_day_long_is_no_attacker(client, user, address):
+    for _ in range(throttle.MAX_ON_ACCOUNT + 1):
+        assert throttle.attempt("ana", address)
+        throttle.forget("ana", address)
+
+
+def test_a_success_does_not_wipe_out_the_failures_on_other_accounts(address, monkeypatch):
+    monkeypatch.setattr(throttle, "MAX_FROM_ADDRESS", 5)
+    for n in range(4):
+        throttle.attempt(f"account{n}", address)
+    throttle.attempt("own", address)
+    throttle.forget("own", address)
+    assert throttle.attempt("account5", address)
+    assert not throttle.attempt("account6", address)
+
+
 def test_a_success_starts_the_count_anew(client, user, address):
     for _ in range(2):
         for _ in range(throttle.MAX_ATTEMPTS - 1):
@@ -82,6 +120,45 @@ def test_without_redis_logins_go_on(client, user, address, settings, caplog):
         try_login(client, address)
     assert try_login(client, address, PASSWORD).status_code == 302
     assert "not throttled, the cache is away" in caplog.text
+
+
+def test_a_login_in_a_flood_is_asked_to_come_back(client, user, address):
+    with ExitStack() as flood:
+        for _ in range(hashing.MAX_AT_ONCE):
+            flood.enter_context(hashing.place())
+        # Some wait; with no place to wait in, the answer comes at once.
+        for _ in range(hashing.MAX_WAITING):
+            assert hashing._places.acquire(blocking=False)
+            flood.callback(hashing._places.release)
+        response = try_login(client, address, PASSWORD)
+        assert response.status_code == 503 and response.headers["Retry-After"] == "5"
+        assert "Try again in a few seconds" in response.content.decode()
+    assert try_login(client, address, PASSWORD).status_code == 302
+
+
+def test_waiting_for_a_password_check_has_an_end(monkeypatch):
+    monkeypatch.setattr(hashing, "WAIT_SECONDS", 0.01)
+    with ExitStack() as flood:
+        for _ in range(hashing.MAX_AT_ONCE):
+            flood.enter_context(hashing.place())
+        with pytest.raises(hashing.Busy), hashing.place():
+            pass
+    with hashing.place():
+        pass
+
+
+@pytest.mark.parametrize("key", ["a" * 31 + "\0", "A" * 32, "a" * 65, "../../etc", "ä" * 32, ""])
+def test_a_made_up_session_cookie_is_nobodys(client, key):
+    client.cookies[configured.SESSION_COOKIE_NAME] = key
+    assert client.get("/products/").status_code == 302
+
+
+@pytest.mark.parametrize("address", ["/login/", "/products/", "/api/products/", "/nowhere"])
+def test_nobody_keeps_a_copy_of_a_page(client, user, address):
+    for _ in range(2):
+        cache_control = client.get(address).headers["Cache-Control"]
+        assert "private" in cache_control and "no-store" in cache_control
+        client.force_login(user)
 
 
 def test_logout_takes_a_post_and_ends_the_session(client, user):

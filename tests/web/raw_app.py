@@ -5,13 +5,18 @@ Served by gunicorn in tests/web/test_asgi.py, which looks at what arrives here.
 
 import contextvars
 import json
+import tempfile
 import threading
 import time
 
 from config.asgi import Web
 
+# isort: split
+from django.http import FileResponse
+
 PAGE_THREADS = 2
 TRANSFER_THREADS = 2
+FILE_BYTES = 30 * 2**20
 
 # Of the last upload: bytes that arrived, and whether its body has ended.
 received = {"bytes": 0, "ended": False, "digest": 0}
@@ -48,7 +53,8 @@ def answer(environ) -> bytes:
     if path == "/body":
         return environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     if path == "/headers":
-        return json.dumps({k: v for k, v in environ.items() if k.startswith("HTTP_")}).encode()
+        seen = {k: v for k, v in environ.items() if k.startswith(("HTTP_", "REMOTE_ADDR"))}
+        return json.dumps({**seen, "scheme": environ["wsgi.url_scheme"]}).encode()
     if path == "/context":
         count.set(count.get() + 1)
         return f"{threading.current_thread().name} {count.get()}".encode()
@@ -63,9 +69,18 @@ def wsgi(environ, start_response):
     if environ["PATH_INFO"] == "/endless.csv":
         start_response("200 OK", [("Content-Type", "text/csv")])
         return endless()
-    body = answer(environ)
+    if environ["PATH_INFO"] == "/static/large":
+        return file(start_response)
+    body = b"x" * FILE_BYTES if environ["PATH_INFO"] == "/large" else answer(environ)
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
+
+
+def file(start_response):
+    content = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the response
+    content.truncate(FILE_BYTES)
+    start_response("200 OK", [("Content-Length", str(FILE_BYTES))])
+    return FileResponse(content)
 
 
 def endless():

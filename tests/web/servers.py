@@ -35,7 +35,7 @@ class Server:
         application: str = "config.asgi:application",
         *,
         environment: Mapping[str, str] | None = None,
-        arguments: tuple[str, ...] = ("-k", "uvicorn_worker.UvicornWorker"),
+        arguments: tuple[str, ...] = ("-k", "config.web_worker.WebWorker"),
     ) -> None:
         self.application = application
         self.environment = {**os.environ, **(environment or {})}

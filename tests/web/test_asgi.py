@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 import requests
 
-from .raw_app import PAGE_THREADS, TRANSFER_THREADS
+from config.asgi import UPLOADS_WAITING
+
+from .raw_app import FILE_BYTES, PAGE_THREADS, TRANSFER_THREADS
 from .servers import Server, read_head, until
 
 MIB = 2**20
@@ -25,6 +28,8 @@ def server() -> Iterator[Server]:
         "UPLOAD_IDLE_SECONDS": str(IDLE_SECONDS),
         "UPLOAD_MAX_BYTES": str(100 * MIB),
         "LOG_LEVEL": "DEBUG",
+        "DOWNLOAD_IDLE_SECONDS": "1",
+        "REQUEST_BODY_SECONDS": "2",
     }
     with Server("tests.web.raw_app:application", environment=environment) as server:
         yield server
@@ -117,6 +122,87 @@ def test_slow_forms_hold_no_thread(server: Server) -> None:
         assert read_head(form)[0] == 408
 
 
+def test_slow_large_forms_hold_no_thread_of_uploads(server: Server) -> None:
+    forms = [begin_upload(server, MIB, path="/login/") for _ in range(TRANSFER_THREADS + 3)]
+    answer = requests.patch(f"{server.url}/api/uploads/1/", data=b"x" * MIB, timeout=5)
+    assert answer.text == "stored"
+    for form in forms:
+        status, headers = read_head(form)
+        assert (status, headers["connection"]) == (408, "close")
+
+
+def test_a_form_must_be_whole_in_time_however_steadily_it_comes(server: Server) -> None:
+    form = begin_upload(server, MIB, path="/form")
+    assert drip(form, 4096) == 408
+
+
+def test_it_takes_a_large_form(server: Server) -> None:
+    data = os.urandom(MIB + 1)
+    assert requests.post(f"{server.url}/body", data=data, timeout=5).content == data
+
+
+def test_an_upload_that_only_trickles_is_ended_and_kept(server: Server) -> None:
+    upload = begin_upload(server, MIB)
+    assert drip(upload, 10) == 200
+    assert received(server)["ended"] and 10 <= received(server)["bytes"] < 2**10
+
+
+def drip(connection: socket.socket, size: int) -> int:
+    """Send `size` bytes again and again until there is an answer; its status."""
+    connection.settimeout(0.1)
+    for _ in range(200):
+        connection.sendall(b"x" * size)
+        try:
+            connection.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            continue
+        connection.settimeout(5)
+        return read_head(connection)[0]
+    raise AssertionError("it was never answered")
+
+
+def test_more_uploads_than_may_wait_are_told_to_come_back(server: Server, held: str) -> None:
+    uploads = [
+        begin_upload(server, MIB, path=held) for _ in range(TRANSFER_THREADS + UPLOADS_WAITING)
+    ]
+    time.sleep(0.3)  # the server has begun all of them
+    refused = begin_upload(server, MIB, path=held)
+    status, headers = read_head(refused)
+    assert (status, headers["retry-after"]) == (503, "5")
+    for upload in (*uploads, refused):
+        upload.close()
+
+
+def test_downloads_leave_uploads_their_threads(server: Server) -> None:
+    readers = [ask(server, "/endless.csv") for _ in range(TRANSFER_THREADS + 5)]
+    answer = requests.patch(f"{server.url}/api/uploads/1/", data=b"x" * MIB, timeout=5)
+    assert answer.text == "stored"
+    for reader in readers:
+        reader.close()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/x-www-form-urlencoded; charset=zlib",
+        "application/json; charset=utf-7",
+        "text/plain; Charset='idna'",
+        "multipart/form-data; boundary*=nothing''x",
+    ],
+)
+def test_it_takes_text_in_no_strange_charset(server: Server, kind: str) -> None:
+    headers = {"Content-Type": kind}
+    assert requests.post(f"{server.url}/body", b"x", headers=headers, timeout=5).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", 'text/plain; charset="UTF-8"', "a/b; boundary=x; charset=ISO-8859-1"]
+)
+def test_it_takes_text_in_usual_charsets(server: Server, kind: str) -> None:
+    headers = {"Content-Type": kind}
+    assert requests.post(f"{server.url}/body", b"x", headers=headers, timeout=5).text == "x"
+
+
 def test_it_refuses_a_body_that_is_too_large_before_it_is_sent(server: Server) -> None:
     page = begin_upload(server, 3 * MIB, path="/form")
     assert read_head(page)[0] == 413
@@ -173,6 +259,39 @@ def test_a_slow_reader_is_waited_for_and_holds_no_page(server: Server) -> None:
     for reader in readers:
         reader.close()
     assert server.worker.memory_info().rss - before < 16 * MIB
+
+
+def ask(server: Server, path: str) -> socket.socket:
+    """A client that asks and does not read."""
+    connection = server.connect()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return connection
+
+
+def is_connected(server: Server, connection: socket.socket) -> bool:
+    """Whether the server still has its end."""
+    port = connection.getsockname()[1]
+    ends = server.worker.net_connections(kind="tcp")
+    return any(end.raddr and end.raddr.port == port for end in ends)
+
+
+@pytest.mark.parametrize("path", ["/static/large", "/large", "/endless.csv"])
+def test_who_does_not_read_is_disconnected_and_holds_no_page(server: Server, path: str) -> None:
+    readers = [ask(server, path) for _ in range(PAGE_THREADS + 3)]
+    get_a_page(server)
+    for reader in readers:
+        until(lambda reader=reader: not is_connected(server, reader), "it is disconnected")
+        reader.close()
+    assert "without completing" not in server.log()
+    get_a_page(server)
+
+
+@pytest.mark.parametrize("path", ["/static/large", "/large"])
+def test_it_sends_all_of_a_large_response(server: Server, path: str) -> None:
+    answer = requests.get(f"{server.url}{path}", timeout=10)
+    assert len(answer.content) == FILE_BYTES
+    assert requests.head(f"{server.url}{path}", timeout=5).status_code == 200
 
 
 def test_a_thread_keeps_its_context(server: Server) -> None:
