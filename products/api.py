@@ -163,7 +163,7 @@ class RepeatImport(ImportAction):
     def act(self, request: Request, job: Import) -> Import:
         form = RepeatSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        return pipeline.repeat(job, request.user, form.validated_data.get("encoding"))
+        return pipeline.repeat(job, request.user, **form.validated_data)
 
 
 class RejectList(generics.ListAPIView):

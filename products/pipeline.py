@@ -275,7 +275,9 @@ class NotRepeatable(Exception):
     """The import can't be run again; `str()` says why."""
 
 
-def repeat(job: Import, user: object, encoding: str | None = None) -> Import:
+def repeat(
+    job: Import, user: object, *, encoding: str | None = None, check_first: bool | None = None
+) -> Import:
     """A new import of the same upload, e.g. after a failure or in another encoding."""
     if not job.ended:
         raise NotRepeatable("This import has not ended yet.")
@@ -293,7 +295,7 @@ def repeat(job: Import, user: object, encoding: str | None = None) -> Import:
             created_by=user,
             encoding=encoding or job.encoding,
             new_products_active=job.new_products_active,
-            check_first=job.check_first,
+            check_first=job.check_first if check_first is None else check_first,
             received_at=timezone.now(),
         )
         wakeups.advance(again.pk)

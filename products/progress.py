@@ -1,8 +1,9 @@
 """What viewers of an import see: one snapshot of its state, the same for page, REST and SSE."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from config import live
@@ -65,6 +66,8 @@ def snapshot(job: Import) -> dict[str, Any]:
         "created": job.created,
         "updated": job.updated,
         "unchanged": job.unchanged,
+        "idle_seconds": _idle_seconds(job),
+        "silent_seconds": _silent_seconds(job),
         "per_second": rate,
         "seconds_left": left,
         "file_kept": job.upload.purged_at is None and job.upload.completed_at is not None,
@@ -94,6 +97,19 @@ def _pace(job: Import, rows_total: int) -> tuple[float | None, float | None]:
     rate = done / seconds
     left = (rows_total - done) / rate if job.state == ImportState.MERGING else None
     return round(rate, 1), None if left is None else round(max(0.0, left), 1)
+
+
+def _idle_seconds(job: Import) -> float:
+    """Since the last bytes of the file came; its time to be kept began with them."""
+    kept = timedelta(hours=settings.UPLOAD_KEEP_HOURS)
+    return round((timezone.now() - job.upload.expires_at + kept).total_seconds(), 1)
+
+
+def _silent_seconds(job: Import) -> float:
+    """Since the worker that holds the import gave its last sign of life; 0 where nobody does."""
+    if job.heartbeat_at is None or job.ended:
+        return 0.0
+    return round(max(0.0, (timezone.now() - job.heartbeat_at).total_seconds()), 1)
 
 
 def _waits_for(job: Import) -> int | None:

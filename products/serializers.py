@@ -45,6 +45,8 @@ class ImportSerializer(serializers.Serializer):
     created = serializers.IntegerField()
     updated = serializers.IntegerField()
     unchanged = serializers.IntegerField()
+    idle_seconds = serializers.FloatField(help_text="Since the last bytes of the file came.")
+    silent_seconds = serializers.FloatField(help_text="Since its worker's last sign of life.")
     per_second = serializers.FloatField(allow_null=True)
     seconds_left = serializers.FloatField(allow_null=True)
     file_kept = serializers.BooleanField()
@@ -71,12 +73,19 @@ class UploadSerializer(serializers.Serializer):
     offset = serializers.IntegerField()
     expires_at = serializers.DateTimeField()
 
+    created_at = serializers.DateTimeField()
+    new_products_active = serializers.BooleanField()
+    check_first = serializers.BooleanField()
+
     def get_fields(self) -> dict:
         # A reserved word in Python, not in JSON.
-        return {**super().get_fields(), "import": serializers.SerializerMethodField("get_import")}
+        return {**super().get_fields(), "import": serializers.IntegerField()}
 
-    def get_import(self, upload: Upload) -> int | None:
-        return upload.imports.values_list("pk", flat=True).first()
+    def to_representation(self, upload: Upload) -> dict:
+        job = upload.imports.order_by("pk").first()
+        upload.new_products_active, upload.check_first = job.new_products_active, job.check_first
+        setattr(upload, "import", job.pk)
+        return super().to_representation(upload)
 
 
 class NewImportSerializer(serializers.Serializer):
@@ -89,7 +98,10 @@ class NewImportSerializer(serializers.Serializer):
 
 
 class RepeatSerializer(serializers.Serializer):
+    """What differs from the import that is repeated."""
+
     encoding = serializers.ChoiceField(list(ENCODINGS.items()), required=False)
+    check_first = serializers.BooleanField(required=False)
 
 
 class RejectSerializer(serializers.ModelSerializer):

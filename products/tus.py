@@ -139,7 +139,7 @@ class UploadList(TusView):
     )
     def get(self, request: Request) -> Response:
         found = Upload.objects.filter(
-            created_by=request.user, completed_at=None, purged_at=None
+            created_by=request.user, completed_at=None, purged_at=None, imports__isnull=False
         ).exclude(imports__state__in=Import.ENDED)
         if "fingerprint" in request.query_params:
             fingerprint = request.query_params["fingerprint"].replace("\0", "")

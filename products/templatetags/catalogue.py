@@ -17,6 +17,8 @@ TAGS = {
 @register.filter
 def state_tag(job: Import) -> str:
     """The CSS class of the state's tag."""
+    if job.state == ImportState.DONE and job.rejected:
+        return "warn"
     return TAGS.get(ImportState(job.state), "")
 
 

@@ -138,7 +138,9 @@ def test_an_upload_goes_on_after_a_pause_and_after_a_reload(page, tmp_path):
     )
     page.reload()
 
-    expect(page.locator("#drop-title")).to_have_text("Choose resumed.csv again to go on")
+    expect(page.locator("#drop-title")).to_have_text(
+        "Choose resumed.csv again to go on", timeout=20_000
+    )
     wrong = tmp_path / "wrong.csv"
     choose(page, wrong, HEADER + rows("wrong", 3))
     expect(page.locator("#choose-note")).to_contain_text("not the file")
@@ -180,6 +182,10 @@ def test_undecodable_lines_can_be_imported_again_as_windows_1252(page, tmp_path)
     expect(page.locator("#notices")).to_contain_text("1 line could not be read as UTF-8")
 
     page.get_by_role("button", name="Import again as Windows-1252").click()
+    expect(page.locator("#question-text")).to_contain_text(
+        "1 product would be created", timeout=DONE_MS
+    )
+    page.get_by_role("button", name="Import now").click()
 
     expect(page.locator("#words")).to_contain_text(
         "Done: 1 created, 0 updated, 1 unchanged", timeout=DONE_MS
@@ -195,17 +201,48 @@ def test_a_file_that_is_no_csv_says_so(page, tmp_path):
     expect(page.locator("#steps")).to_contain_text("Failed")
 
 
-def test_cancel_stops_the_import(page, tmp_path):
+def test_no_to_the_question_leaves_the_catalogue_as_it_is(page, tmp_path):
     page.get_by_label("Check first and ask me").check()
-    choose(page, tmp_path / "cancelled.csv", HEADER + rows("cancelled", 20))
+    choose(page, tmp_path / "declined.csv", HEADER + rows("declined", 20))
     expect(page.locator("#question")).to_be_visible(timeout=DONE_MS)
+
+    page.get_by_role("button", name="Leave the catalogue as it is").click()
+
+    expect(page.locator("#words")).to_have_text("Cancelled", timeout=DONE_MS)
+    page.goto("/imports/")
+    expect(page.locator("tbody tr").first).to_contain_text("cancelled")
+
+
+def test_cancel_stops_the_upload_for_good(page, tmp_path):
+    slow_uploads(page, 500_000)
+    choose(page, tmp_path / "cancelled.csv", HEADER + rows("cancelled", 40_000))
+    expect(page.get_by_role("button", name="Pause upload")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/imports/\d+/$"))
 
     page.get_by_role("button", name="Cancel import").first.click()
     page.locator("#really-cancel").click()
 
     expect(page.locator("#words")).to_have_text("Cancelled", timeout=DONE_MS)
-    page.goto("/imports/")
-    expect(page.locator("tbody tr").first).to_contain_text("cancelled")
+    expect(page.locator("#log")).to_contain_text("Cancelled before anything changed")
+    expect(page.locator("#pause")).to_be_hidden()
+
+
+def test_an_unfinished_upload_is_gone_on_with_only_if_the_user_says_so(page, tmp_path):
+    path = tmp_path / "twice.csv"
+    slow_uploads(page, 1_000_000)
+    choose(page, path, HEADER + rows("twice", 40_000))
+    expect(page).to_have_url(re.compile(r"/imports/\d+/$"))
+    first = page.url
+    page.goto("/imports/new/")
+    page.get_by_label("Check first and ask me").check()
+    slow_uploads(page, -1)
+
+    page.set_input_files("#file", path)
+    expect(page.locator("#found-text")).to_contain_text("not checked first")
+    page.get_by_role("button", name="Start anew with my choices").click()
+
+    expect(page.locator("#question")).to_be_visible(timeout=DONE_MS)
+    assert page.url != first
 
 
 def test_the_page_is_right_again_after_a_valkey_restart(page, tmp_path, running_stockroom):

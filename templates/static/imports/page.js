@@ -15,6 +15,9 @@ let importId = null;
 let rejects = null;
 let stream = null;
 let upload = null;
+let snapshotAt = 0;
+const IDLE_SECONDS = 5;
+const QUIET_MS = 2500;
 
 /** Show import `id` from now on; `first` is its state where the page brought it along. */
 function follow(id, first = null) {
@@ -40,13 +43,15 @@ function show(snapshot) {
   if (snapshot.id !== importId) return;
   view.show(snapshot);
   rejects.update(snapshot.rejected);
+  snapshotAt = performance.now();
+  // Bytes that came a moment ago are being sent by another window.
   const waitsForFile = snapshot.state === "receiving" && !upload?.active && !snapshot.cancel_requested
-    && snapshot.received_bytes < snapshot.size_bytes;
+    && snapshot.received_bytes < snapshot.size_bytes && snapshot.idle_seconds > IDLE_SECONDS;
   $("#choose").hidden = !waitsForFile;
   $("#options").hidden = importId !== null;
   if (waitsForFile) {
     $("#drop-title").textContent = `Choose ${snapshot.file_name} again to go on`;
-    $("#drop-text").textContent = `${bytes(snapshot.received_bytes)} of ${bytes(snapshot.size_bytes)} (${percent(snapshot.received_bytes, snapshot.size_bytes)} %) are here already; or the upload is running in another tab.`;
+    $("#drop-text").textContent = `${bytes(snapshot.received_bytes)} of ${bytes(snapshot.size_bytes)} (${percent(snapshot.received_bytes, snapshot.size_bytes)} %) are here already.`;
   }
   if (snapshot.ended) {
     stream?.close();
@@ -55,7 +60,16 @@ function show(snapshot) {
     $("#pause").hidden = true;
     if (upload?.active) upload.pause();
   }
+  $("#cancel-text").textContent = snapshot.merged
+    ? "Rows that were merged already stay in the catalogue; importing the file again later goes over them without harm."
+    : "Nothing has changed in the catalogue so far.";
 }
+
+// A killed worker sends nothing: what is quiet is asked.
+setInterval(() => {
+  const quiet = performance.now() - snapshotAt > QUIET_MS;
+  if (stream && view.snapshot && !view.snapshot.ended && quiet && !document.hidden) stream.read();
+}, QUIET_MS);
 
 async function choose(file) {
   if (!file) return;
@@ -66,10 +80,26 @@ async function choose(file) {
       note(`This is not the file that was being uploaded${found ? `, it belongs to import ${found.import}` : ""}. Choose ${view.snapshot.file_name} as it was, or cancel this import and start a new one.`);
       return;
     }
-    start(file, print, found);
+    if (importId === null && found) ask(file, print, found);
+    else start(file, print, found);
   } catch (error) {
     note(`The upload could not start: ${error.message}`);
   }
+}
+
+/** An unfinished upload goes on as it was begun: whoever has chosen otherwise must know. */
+function ask(file, print, found) {
+  $("#found-text").textContent = `${found.file_name} was begun ${new Date(found.created_at).toLocaleString("en-GB")} and is here to ${percent(found.offset, found.size_bytes)} %. `
+    + `It goes on as it was begun: new products are ${found.new_products_active ? "active" : "inactive"}, ${found.check_first ? "checked first" : "not checked first"}.`;
+  $("#found").hidden = false;
+  $("#go-on").focus();
+  $("#go-on").onclick = () => start(file, print, found);
+  $("#start-anew").onclick = async () => {
+    try {
+      await api(`/api/imports/${found.import}/cancel/`, { method: "POST" });
+    } catch { /* it has ended meanwhile */ }
+    start(file, print, null);
+  };
 }
 
 function start(file, print, found) {
@@ -79,8 +109,10 @@ function start(file, print, found) {
     new_products: form.get("new_products"),
     check_first: String(form.get("check_first") === "on"),
   };
-  $("#choose").hidden = true;
+  $("#choose").hidden = $("#found").hidden = true;
   $("#pause").hidden = false;
+  $("h1").tabIndex = -1;
+  $("h1").focus(); // the field that had it is gone
   const state = { sent: found?.offset ?? 0, size: file.size, perSecond: null, secondsLeft: null, state: "sending" };
   upload = new Upload(file, print, {
     url: found?.url ?? null,
@@ -89,7 +121,7 @@ function start(file, print, found) {
     onProgress: (progress) => view.showUpload(Object.assign(state, progress)),
     onState: (name, message) => {
       view.showUpload(Object.assign(state, { state: name }));
-      $("#pause").hidden = name === "sent";
+      $("#pause").hidden = name === "sent" || Boolean(view.snapshot?.ended || view.snapshot?.cancel_requested);
       $("#pause").textContent = ["paused", "failed"].includes(name) ? "Resume upload" : "Pause upload";
       if (name === "failed") window.stockroom.toast(message, "error");
       if (name === "failed" && importId === null) { $("#choose").hidden = false; note(message); }
@@ -131,16 +163,18 @@ $("#approve").addEventListener("click", async (event) => {
   const snapshot = await act(event.currentTarget, "approve");
   if (snapshot) show(snapshot);
 });
-$("#really-cancel").addEventListener("click", async (event) => {
+async function cancel(event) {
   const snapshot = await act(event.currentTarget, "cancel");
   $("#cancel-dialog").close();
   if (!snapshot) return;
+  show(snapshot);
   if (upload?.active) upload.pause();
   $("#pause").hidden = true;
-  show(snapshot);
-});
+}
+$("#really-cancel").addEventListener("click", cancel);
+$("#leave").addEventListener("click", cancel);
 $("#windows-1252").addEventListener("click", async (event) => {
-  const snapshot = await act(event.currentTarget, "repeat", { encoding: "cp1252" });
+  const snapshot = await act(event.currentTarget, "repeat", { encoding: "cp1252", check_first: true });
   if (snapshot) location.assign(`/imports/${snapshot.id}/`);
 });
 $("#repeat").addEventListener("click", async (event) => {

@@ -9,14 +9,18 @@ const STEP_OF = {
   queued: "merge", merging: "merge", done: "done",
 };
 const LOG_LINES = 200;
+const RATE_SECONDS = 4;
+const IDLE_SECONDS = 5; // without a byte: nobody is sending
+const SILENT_SECONDS = 4; // without a heartbeat: the worker is gone
 const MILESTONES = 10; // lines that the log gets on the way through a merge
 
 export class ImportView {
   constructor() {
     this.chart = new RateChart($("#chart"), $("#rate-now"), $("#rate-peak"), $("#rate-from"));
     this.seenRejects = new Set();
-    this.state = null;
     this.milestone = 0;
+    this.logged = new Set();
+    this.samples = [];
     this.upload = null; // what this tab itself sends: {sent, size, perSecond, secondsLeft, state}
     this.snapshot = null;
     this.openedEnded = null;
@@ -25,6 +29,7 @@ export class ImportView {
   /** Show a snapshot; older ones than what is shown are passed over by the caller. */
   show(s) {
     this.openedEnded ??= s.ended;
+    this.#sample(s);
     this.snapshot = s;
     $("#progress").hidden = false;
     document.querySelector('[data-field="file_name"]').textContent = s.file_name;
@@ -39,6 +44,30 @@ export class ImportView {
     const phase = ["merging", "done"].includes(s.state) ? "merge" : "read";
     this.chart.add(phase, phase === "merge" ? s.merged : s.rows);
     document.title = `${title(s)} · ${s.file_name} · Stockroom`;
+  }
+
+  /** The present step's progress over the last seconds: what it will be next, not what it was. */
+  #sample(s) {
+    const now = performance.now() / 1000;
+    const [part] = this.#progress(s);
+    if (this.samples.at(-1)?.state !== s.state) this.samples = [];
+    this.samples.push({ state: s.state, at: now, part });
+    while (now - this.samples[0].at > RATE_SECONDS) this.samples.shift();
+  }
+
+  /** Units of the present step per second, or null while that is not known. */
+  #rate() {
+    const [first, last] = [this.samples[0], this.samples.at(-1)];
+    return first && last.at - first.at >= 1 ? (last.part - first.part) / (last.at - first.at) : null;
+  }
+
+  #progress(s) {
+    return {
+      receiving: [this.#sent(s), s.size_bytes],
+      reading: [s.read_bytes, s.size_bytes],
+      checking: [s.checked, s.to_merge],
+      merging: [s.merged, s.to_merge],
+    }[s.state] ?? [1, 1];
   }
 
   /** What this tab's own upload says is fresher than the server's snapshots. */
@@ -96,22 +125,19 @@ export class ImportView {
 
   #bar(s) {
     const bar = $("#bar");
-    const [part, all] = {
-      receiving: [this.#sent(s), s.size_bytes],
-      reading: [s.read_bytes, s.size_bytes],
-      checking: [s.checked, s.to_merge],
-      merging: [s.merged, s.to_merge],
-    }[s.state] ?? [1, 1];
+    const [part, all] = this.#progress(s);
     if (all === null || (s.state === "queued" && !s.ended)) bar.removeAttribute("value");
     else bar.value = (100 * part) / (all || 1);
-    bar.classList.toggle("bad", ["failed", "cancelled"].includes(s.state));
-    bar.classList.toggle("paused", s.state === "receiving" && (!this.upload || this.upload.state === "paused"));
+    bar.classList.toggle("bad", s.state === "failed");
+    bar.classList.toggle("paused", s.state === "cancelled" || (s.state === "receiving" && (this.upload ? this.upload.state === "paused" : s.idle_seconds > IDLE_SECONDS)));
     $("#words").textContent = this.#words(s);
     $("#left").textContent = this.#left(s);
   }
 
   #words(s) {
-    const rate = s.per_second ? ` · ${count(s.per_second)} rows/s` : "";
+    const perSecond = s.state === "merging" ? this.#rate() : s.per_second;
+    const rate = perSecond ? ` · ${count(perSecond)} rows/s` : "";
+    if (s.silent_seconds > SILENT_SECONDS) return `No sign of the worker for ${Math.round(s.silent_seconds)} s; another one takes over by itself`;
     if (s.cancel_requested && !s.ended) return "Cancelling…";
     switch (s.state) {
       case "receiving": {
@@ -119,25 +145,31 @@ export class ImportView {
         if (this.upload?.state === "paused") return `Paused at ${sent}`;
         if (this.upload?.state === "waiting") return `Connection lost at ${sent}, trying again…`;
         if (this.upload?.perSecond) return `Uploading ${sent} · ${bytes(this.upload.perSecond)}/s`;
-        return `Uploading ${sent}`;
+        if (!this.upload && s.idle_seconds > IDLE_SECONDS) return `Waiting for the rest of the file: ${sent} are here`;
+        return this.upload ? `Uploading ${sent}` : `Uploading ${sent} from another window`;
       }
       case "reading": return `Reading ${bytes(s.read_bytes)} of ${bytes(s.size_bytes)}${rate}`;
       case "checking": return `Checking ${count(s.checked)} of ${count(s.to_merge)} products`;
       case "ready": return "Checked, waiting for your yes";
       case "queued": return s.waits_for ? `Waiting for import ${s.waits_for} to finish merging` : "Waiting for a worker";
       case "merging": return s.to_merge === null ? "Looking for duplicates in the file" : `Merging ${count(s.merged)} of ${plural(s.to_merge, "product")}${rate}`;
-      case "done": return `Done: ${count(s.created)} created, ${count(s.updated)} updated, ${count(s.unchanged)} unchanged`;
+      case "done": return done(s);
       case "failed": return "Failed";
       default: return "Cancelled";
     }
   }
 
   #left(s) {
-    if (s.state === "receiving" && this.upload?.state === "sending") return left(this.upload.secondsLeft);
-    if (s.state === "merging") return left(s.seconds_left);
+    if (s.state === "receiving") return this.upload?.state === "sending" ? left(this.upload.secondsLeft, "of upload ") : "";
+    if (s.silent_seconds > SILENT_SECONDS) return "";
+    if (["reading", "checking", "merging"].includes(s.state)) {
+      const rate = this.#rate();
+      const [part, all] = this.#progress(s);
+      return rate && all ? left((all - part) / rate) : "";
+    }
     if (s.state === "done" && s.received_at) {
       const seconds = (new Date(s.finished_at) - Math.max(new Date(s.received_at), new Date(s.created_at))) / 1000;
-      return `${duration(seconds)} after the last byte`;
+      return `${duration(seconds)} after the upload`;
     }
     return "";
   }
@@ -147,6 +179,7 @@ export class ImportView {
     if (s.error) notices.push([s.state === "failed" ? "bad" : "warn", s.ended ? s.error : `A step failed and is tried again: ${s.error}`]);
     if (s.ignored_columns.length) notices.push(["", `Columns that are not used: ${s.ignored_columns.join(", ")}`]);
     if (s.state === "done" && !s.rows) notices.push(["warn", "The file has a header but no rows; nothing was changed."]);
+    if (s.state === "done" && s.rejected && s.rows > s.rejected) notices.push(["warn", `${count(s.rejected)} of ${plural(s.rows, "row")} did not go in; the table below says why.`]);
     if (s.state === "done" && s.rows && s.rows === s.rejected) notices.push(["bad", "No row could be imported. The table below says why for each line."]);
     if (s.undecodable) notices.push(["warn", `${plural(s.undecodable, "line")} could not be read as ${s.encoding === "utf-8" ? "UTF-8" : "Windows-1252"}.`]);
     $("#notices").replaceChildren(...notices.map(([kind, text]) => {
@@ -166,7 +199,7 @@ export class ImportView {
   }
 
   #buttons(s) {
-    $("#cancel").hidden = s.ended || s.cancel_requested;
+    $("#cancel").hidden = s.ended || s.cancel_requested || s.state === "ready";
     $("#see-products").hidden = s.state !== "done";
     $("#another").hidden = !s.ended;
     $("#repeat").hidden = !(["failed", "cancelled"].includes(s.state) && s.file_kept);
@@ -176,11 +209,11 @@ export class ImportView {
   }
 
   #log(s) {
-    if (this.state !== s.state) {
-      const text = entered(s);
-      this.#line(text, s.state === "failed");
+    for (const [name, at, text] of happened(s)) {
+      if (this.logged.has(name)) continue;
+      this.logged.add(name);
+      this.#line(text, name === "failed", at);
       $("#announce").textContent = text;
-      this.state = s.state;
     }
     const part = s.state === "merging" ? Math.floor((MILESTONES * s.merged) / (s.to_merge || 1)) : 0;
     if (part > this.milestone && part < MILESTONES) this.#line(`Merged ${count(s.merged)} of ${plural(s.to_merge, "product")}`);
@@ -193,10 +226,10 @@ export class ImportView {
     }
   }
 
-  #line(text, bad) {
+  #line(text, bad, at = null) {
     const item = document.createElement("li");
     const time = document.createElement("time");
-    time.textContent = new Date().toLocaleTimeString("en-GB");
+    time.textContent = (at ? new Date(at) : new Date()).toLocaleTimeString("en-GB");
     const words = document.createElement("span");
     words.textContent = text;
     if (bad) words.className = "bad";
@@ -206,18 +239,21 @@ export class ImportView {
   }
 }
 
-/** What the log says when the import enters its state. */
-function entered(s) {
-  switch (s.state) {
-    case "receiving": return `Upload of ${bytes(s.size_bytes)} began`;
-    case "reading": return "Upload complete, reading the last parts";
-    case "checking": return `Read ${plural(s.rows, "row")}, comparing with the catalogue`;
-    case "ready": return "Checked, waiting for your yes";
-    case "queued": return `Read ${plural(s.rows, "row")}, waiting to merge`;
-    case "merging": return `Read ${plural(s.rows, "row")}, merge began`;
-    case "done": return `Done: ${count(s.created)} created, ${count(s.updated)} updated, ${count(s.unchanged)} unchanged`;
-    default: return s.error ? `${s.state_label}: ${s.error}` : s.state_label;
-  }
+const done = (s) => `Done: ${count(s.created)} created, ${count(s.updated)} updated, ${count(s.unchanged)} unchanged`
+  + (s.rejected ? `, ${count(s.rejected)} rejected` : "");
+
+/** What the log tells of an import so far, with the instants that the server keeps. */
+function happened(s) {
+  const lines = [["began", s.created_at, `Upload of ${bytes(s.size_bytes)} began`]];
+  if (s.received_at) lines.push(["received", s.received_at, "Upload complete"]);
+  if (s.read_at) lines.push(["read", s.read_at, `Read ${plural(s.rows, "row")}`]);
+  if (s.state === "ready") lines.push(["ready", null, "Checked, waiting for your yes"]);
+  if (s.state === "queued" && s.waits_for) lines.push(["queued", null, `Waiting for import ${s.waits_for} to finish merging`]);
+  if (s.merge_started_at) lines.push(["merging", s.merge_started_at, "Merge began"]);
+  if (s.silent_seconds > SILENT_SECONDS) lines.push([`silent ${s.merged} ${s.read_bytes}`, null, "No sign of the worker; another one takes over"]);
+  if (s.state === "done") lines.push(["done", s.finished_at, done(s)]);
+  if (["failed", "cancelled"].includes(s.state)) lines.push([s.state, s.finished_at, s.error ? `${s.state_label}: ${s.error}` : s.state_label]);
+  return lines;
 }
 
 function about(s) {

@@ -21,9 +21,9 @@ export function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-export function left(seconds) {
+export function left(seconds, of = "") {
   if (seconds === null || seconds === undefined) return "";
-  return seconds < 1 ? "nearly there" : `about ${duration(seconds)} left`;
+  return seconds < 1 ? "nearly there" : `about ${duration(seconds)} ${of}left`;
 }
 
 export const percent = (part, all) => (all ? Math.min(100, Math.floor((100 * part) / all)) : 0);
