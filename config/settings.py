@@ -101,7 +101,7 @@ try:
         max(4 * MIB, UPLOAD_BLOCK_BYTES),
         validate=Range(UPLOAD_BLOCK_BYTES, 256 * MIB),
     )
-    IMPORT_BATCH_LINES = env.int("IMPORT_BATCH_LINES", 5_000, validate=Range(1, 1_000_000))
+    IMPORT_BATCH_LINES = env.int("IMPORT_BATCH_LINES", 10_000, validate=Range(1, 1_000_000))
     # Well below the tasks' time limit.
     IMPORT_STEP_SECONDS = env.float("IMPORT_STEP_SECONDS", 5.0, validate=Range(0, 60))
     IMPORT_STALE_SECONDS = env.float("IMPORT_STALE_SECONDS", 15.0, validate=Range(1, DAY_SECONDS))
