@@ -162,6 +162,7 @@ class Stack:
 
         Raises EngineError and StackError.
         """
+        self.check_settings()
         self.start_engines()
         self.prepare()
         self.start_processes()
@@ -237,6 +238,23 @@ class Stack:
             text = (output + errors).strip()
             raise StackError(f"manage.py {arguments[0]} failed with code {code}:\n{text}")
         return output
+
+    def check_settings(self) -> None:
+        """Raise StackError with the one line that matters when a variable has a wrong value.
+
+        All addresses are known before any engine runs, so a typing error need not wait for them.
+        """
+        self._refuse_when_stopping()
+        code, _, errors = run(
+            [sys.executable, "-c", "import config.settings"],
+            environment=self.environment,
+            directory=PROJECT,
+            timeout_seconds=COMMAND_SECONDS,
+            cancelled=self._stopping,
+        )
+        if code != 0:
+            last = (errors.strip().splitlines() or ["config.settings can't be loaded"])[-1]
+            raise StackError(last.removeprefix("django.core.exceptions.ImproperlyConfigured: "))
 
     def prepare(self) -> None:
         """Bring the database's tables and the static files up to date. Raises StackError."""

@@ -93,6 +93,7 @@ class Supervisor:
     def _bring_up(self, stack: Stack) -> None:
         """Postgres and Valkey, the database, web and workers; brokers join when they are ready."""
         self._say("starting; Ctrl-C stops it")
+        stack.check_settings()
         stack.start_engines(AT_ONCE)
         stack.write_run_env()
         brokers = [n for n in stack.engines if n not in AT_ONCE]

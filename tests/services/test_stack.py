@@ -77,3 +77,14 @@ def test_a_stopped_stack_starts_nothing(tmp_path: Path) -> None:
     with pytest.raises(StackError):
         stack.start_processes()
     stack.stop()
+
+
+def test_a_wrong_setting_is_one_line_before_any_engine_starts(tmp_path: Path) -> None:
+    environment = {**os.environ, "UPLOAD_KEEP_HOURS": "soon"}
+    for variable in ("DATABASE_URL", "REDIS_URL", "PRICES_REDIS_URL", "KEYDB_URL"):
+        environment.pop(variable, None)
+    with Stack(tmp_path, environment, engines=["postgres", "valkey"], roles=[], port=0) as stack:
+        with pytest.raises(StackError, match="UPLOAD_KEEP_HOURS") as refusal:
+            stack.start()
+        assert len(str(refusal.value).splitlines()) == 1
+        assert not any(engine.running for engine in stack.engines.values())
