@@ -203,6 +203,7 @@ export class ImportView {
     $("#see-products").hidden = s.state !== "done";
     $("#another").hidden = !s.ended;
     $("#repeat").hidden = !(["failed", "cancelled"].includes(s.state) && s.file_kept);
+    $("#chart-card").hidden = s.ended && this.chart.points.length < 3; // too short to be a curve
     $("#live-cards").hidden = this.openedEnded; // nothing was live while somebody looked
     $("#windows-1252").hidden = !(s.ended && s.undecodable && s.file_kept && s.encoding === "utf-8");
     $("#rejects-csv").href = `/imports/${s.id}/rejects.csv`;
