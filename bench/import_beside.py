@@ -14,6 +14,7 @@ import psutil
 
 from bench.import_stack import Bench
 
+IDLE_SECONDS = 5  # how long an idle Stockroom is measured
 PAUSE_SECONDS = 0.02
 OLDER = re.compile(rb"\?before=(\d+)")
 
@@ -55,7 +56,7 @@ def latencies(bench: Bench, path: Path | None) -> tuple[list[Latencies], float]:
     try:
         if path is None:
             counting.set()
-            time.sleep(5)
+            time.sleep(IDLE_SECONDS)
         else:
             _count_while_merging(bench, bench.upload(path).job_id, counting)
     finally:
