@@ -1,4 +1,4 @@
-"""Rows per CPU second of products.csv_rows next to bare csv.reader, in the same run.
+"""Rows per CPU second of products.imports.csv_rows next to bare csv.reader, in the same run.
 
 `python -m bench.csv_rows [FILE]`; without a file it writes the reference sample to a temporary one.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench.sample_csv import ROWS, write_sample
-from products.csv_rows import Carry, PartReader, Row, parse_part
+from products.imports.csv_rows import Carry, PartReader, Row, parse_part
 
 PART_BYTES = 4 * 1024 * 1024
 REPEATS = 5

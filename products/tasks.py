@@ -2,7 +2,7 @@
 
 from config.celery import app
 
-from . import claims, merge, pipeline, sweep, wakeups
+from .imports import claims, merge, pipeline, sweep, wakeups
 
 
 @app.task

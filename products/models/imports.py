@@ -23,7 +23,7 @@ class ImportState(models.TextChoices):
 
 
 class Import(models.Model):
-    """One run of the import pipeline over one upload (see products/pipeline.py)."""
+    """One run of the import pipeline over one upload (see products/imports/pipeline.py)."""
 
     ENDED = (ImportState.DONE, ImportState.FAILED, ImportState.CANCELLED)
 

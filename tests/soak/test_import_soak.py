@@ -18,8 +18,8 @@ from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 
 from bench.sample_csv import write_sample
 from tests.products import import_oracle
-from tests.products.import_oracle import Stored
-from tests.products.stack import RunningStockroom, running_stockroom
+from tests.products.imports.import_oracle import Stored
+from tests.products.imports.stack import RunningStockroom, running_stockroom
 from tests.services.waiting import until
 
 pytestmark = pytest.mark.soak

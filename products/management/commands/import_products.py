@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from products import pipeline, uploads
+from products.imports import pipeline, uploads
 from products.models import Import, ImportState
 
 POLL_SECONDS = 0.2  # between looks at an import that a worker has claimed

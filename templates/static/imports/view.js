@@ -1,4 +1,4 @@
-// Shows one import from its snapshots (products/progress.py): steps, bar, words, counts, log.
+// Shows one import from its snapshots (products/imports/progress.py): steps, bar, words, counts, log.
 import { RateChart } from "./chart.js";
 import { bytes, count, duration, left, percent, plural } from "./words.js";
 

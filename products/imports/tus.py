@@ -24,8 +24,9 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from products.models import Import, Upload
+
 from . import pipeline, progress, uploads
-from .models import Import, Upload
 from .serializers import UploadSerializer
 from .tus_errors import (
     VERSION,

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from products import pipeline, uploads
+from products.imports import pipeline, uploads
 from products.models import Import, ImportState, Product
 
 from .importing import HEADER, append, catalogue, counts, import_bytes, run, upload

@@ -8,22 +8,21 @@ from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
-from rest_framework.exceptions import APIException, NotFound, ParseError
-from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.accounts.authentication import TokenAuthentication
+from config.api_pages import ByLine, NewestFirst
+from products.models import Import, ImportReject
 
 from . import pipeline, uploads
-from .models import Import, ImportReject, Product
 from .multipart import BlockUploadHandler
 from .serializers import (
     ImportSerializer,
     NewImportSerializer,
-    ProductSerializer,
     RejectSerializer,
     RepeatSerializer,
 )
@@ -34,31 +33,6 @@ class Conflict(APIException):
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
-
-
-class ById(CursorPagination):
-    """Cursors hold a whole number; any other was not made here."""
-
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        cursor = super().decode_cursor(request)
-        position = cursor.position if cursor else None
-        if position is not None and not (position.isascii() and position.isdigit()):
-            raise NotFound(self.invalid_cursor_message)
-        return cursor
-
-
-class NewestFirst(ById):
-    ordering = "-id"
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 500
-
-
-class ByLine(ById):
-    ordering = "line"
-    page_size = 100
-    page_size_query_param = "page_size"
-    max_page_size = 1000
 
 
 class ImportList(generics.ListAPIView):
@@ -177,15 +151,6 @@ class RejectList(generics.ListAPIView):
         if getattr(self, "swagger_fake_view", False):
             return ImportReject.objects.none()
         return _import(self.kwargs["pk"]).rejects.all()
-
-
-class ProductList(generics.ListAPIView):
-    """`/api/products/`: newest first."""
-
-    scope_area = "catalogue"
-    serializer_class = ProductSerializer
-    pagination_class = NewestFirst
-    queryset = Product.objects.all()
 
 
 def _import(pk: Any) -> Import:

@@ -1,8 +1,8 @@
 """Drives an import in the test's own process: the same calls as Celery and the command make."""
 
-from products import pipeline, uploads
+from products.imports import pipeline, uploads
+from products.imports.uploads import ImportOptions
 from products.models import Import, Product
-from products.uploads import ImportOptions
 
 HEADER = b"name,sku,description\r\n"
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from .models import Import
+from products.models import Import
+
 from .staging import losers_table, table
 
 # A row counts as changed only where the file says something else than the

@@ -7,8 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from config import live
-
-from .models import Import, ImportState
+from products.models import Import, ImportState
 
 RECENT_REJECTS = 8
 RAW_SHOWN = 200  # characters of a rejected line in a snapshot; the table has all of it

@@ -7,7 +7,7 @@ import csv
 from enum import Enum
 from itertools import accumulate
 
-from products.csv_rules import Rules, without_line_end
+from products.imports.csv_rules import Rules, without_line_end
 
 
 class Quotes(Enum):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection, transaction
 
-from .models import Import, ImportState
+from products.models import Import, ImportState
 
 logger = logging.getLogger(__name__)
 

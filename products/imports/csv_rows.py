@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
-from products.csv_header import FileError, Header, read_header
-from products.csv_quotes import Records
-from products.csv_rules import (
+from products.imports.csv_header import FileError, Header, read_header
+from products.imports.csv_quotes import Records
+from products.imports.csv_rules import (
     ACTIVE_SPELLINGS,
     DESCRIPTION_CHARACTERS,
     LIMITS,

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 
 EXACT_BELOW = 20_000  # rows up to which counting costs less than a millisecond or two
 
@@ -63,3 +64,9 @@ def total(model: type[Model]) -> Total:
         tuples, pages, pages_now = cursor.fetchone()
     estimate = int(tuples * pages_now / pages) if tuples > 0 and pages > 0 else few
     return Total(max(few, round(estimate, -2)), exact=False)
+
+
+def row_id(request: HttpRequest, name: str) -> int | None:
+    """A row id from the query, None when absent or not a number: the first page is shown."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -6,8 +6,9 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile, StopUpload
 
+from products.models import Upload
+
 from . import uploads
-from .models import Upload
 
 
 class StoredFile(UploadedFile):

@@ -1,4 +1,4 @@
-"""Pages of the catalogue: they parse a request, call one service and render."""
+"""Pages of imports: they parse a request, call one service and render."""
 
 import csv
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from .listing import newest_first, total
-from .models import Import, Product
+from config.listing import newest_first, row_id
+from products.models import Import
+
 from .progress import snapshot
 from .uploads import ENCODINGS
 
@@ -17,42 +18,30 @@ REJECTS_AT_ONCE = 2_000
 
 
 @require_safe
-def product_list(request: HttpRequest) -> HttpResponse:
-    """The newest products, by keyset pages."""
-    page = newest_first(
-        Product.objects.only("sku", "name", "description", "active", "updated_at"),
-        before=_id(request, "before"),
-        after=_id(request, "after"),
-    )
-    context = {"page": page, "total": total(Product), "last_import": _last_import()}
-    return render(request, "products/list.html", context)
-
-
-@require_safe
 def import_list(request: HttpRequest) -> HttpResponse:
     """All imports, newest first; its rows alone for htmx."""
     page = newest_first(
         Import.objects.select_related("upload", "created_by"),
-        before=_id(request, "before"),
-        after=_id(request, "after"),
+        before=row_id(request, "before"),
+        after=row_id(request, "after"),
         size=25,
     )
     context = {"page": page, "running": any(not job.ended for job in page.rows)}
-    template = "products/import_rows.html" if request.htmx else "products/imports.html"
+    template = "imports/rows.html" if request.htmx else "imports/list.html"
     return render(request, template, context)
 
 
 @require_safe
 def new_import(request: HttpRequest) -> HttpResponse:
     """Choose a file and how to import it. The page becomes the import's own once it is sent."""
-    return render(request, "products/import.html", _import_context(None))
+    return render(request, "imports/import.html", _import_context(None))
 
 
 @require_safe
 def import_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One import, live."""
     job = get_object_or_404(Import.objects.select_related("upload", "created_by"), pk=pk)
-    return render(request, "products/import.html", _import_context(job))
+    return render(request, "imports/import.html", _import_context(job))
 
 
 @require_safe
@@ -95,13 +84,3 @@ def _import_context(job: Import | None) -> dict[str, Any]:
         "snapshot": snapshot(job) if job else None,
         "encodings": ENCODINGS.items(),
     }
-
-
-def _last_import() -> Import | None:
-    return Import.objects.filter(state="done").first()
-
-
-def _id(request: HttpRequest, name: str) -> int | None:
-    """A row id from the query, None when absent or not a number: the first page is shown."""
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

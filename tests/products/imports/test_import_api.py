@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from config.accounts.tokens import issue
-from products import pipeline
+from products.imports import pipeline
 from products.models import Import, ImportState, Product, Upload, UploadBlock
 
 from .importing import HEADER, import_bytes, run, upload

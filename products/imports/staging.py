@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F
 
+from products.models import Import, ImportPart, ImportReject
+
 from . import blocks
 from .csv_rows import Carry, FileError, PartReader, Row, RowError
-from .models import Import, ImportPart, ImportReject
 
 FLAGS = {None: "\\N", True: "t", False: "f"}
 ERRORS_AT_ONCE = 10_000

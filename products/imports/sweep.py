@@ -8,8 +8,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from products.models import Import, ImportReject, ImportState, Upload
+
 from . import pipeline, uploads
-from .models import Import, ImportReject, ImportState, Upload
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,9 @@
-"""REST shapes of imports and products."""
+"""REST shapes of imports."""
 
 from rest_framework import serializers
 
-from .models import Import, ImportReject, ImportState, Product, Upload
+from products.models import Import, ImportReject, ImportState, Upload
+
 from .progress import snapshot
 from .uploads import ENCODINGS
 
@@ -108,9 +109,3 @@ class RejectSerializer(serializers.ModelSerializer):
     class Meta:
         model = ImportReject
         fields = ["line", "column", "reason", "raw"]
-
-
-class ProductSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Product
-        fields = ["id", "sku", "name", "description", "active", "created_at", "updated_at"]

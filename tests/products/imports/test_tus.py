@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from django.test import Client
 
-from products import pipeline, uploads
+from products.imports import pipeline, uploads
 from products.models import Import, ImportState, Upload, UploadBlock
 
 from .importing import HEADER, run

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from products.csv_header import Header
+from products.imports.csv_header import Header
 
 SKU_CHARACTERS = 128
 NAME_CHARACTERS = 255

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.sample_csv import BAD_RECORDS, Sample, write_sample
-from products import csv_rows
-from products.csv_header import HEADER_BYTES
-from products.csv_rows import (
+from products.imports import csv_rows
+from products.imports.csv_header import HEADER_BYTES
+from products.imports.csv_rows import (
     Batch,
     Carry,
     FileError,
@@ -21,7 +21,7 @@ from products.csv_rows import (
     RowError,
     parse_part,
 )
-from tests.products.csv_oracle import NotImportable, read_file
+from tests.products.imports.csv_oracle import NotImportable, read_file
 
 MIB = 1024 * 1024
 HEADER = b"name,sku,description\r\n"

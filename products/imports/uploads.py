@@ -19,8 +19,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from products.models import Import, ImportState, Upload, UploadBlock
+
 from . import blocks, wakeups
-from .models import Import, ImportState, Upload, UploadBlock
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,10 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from products import claims, pipeline, progress, sweep, tasks, uploads
-from products.claims import ClaimLost
+from products import tasks
+from products.imports import claims, pipeline, progress, sweep, uploads
+from products.imports.claims import ClaimLost
+from products.imports.staging import losers_table, table
 from products.models import (
     Import,
     ImportPart,
@@ -25,7 +27,6 @@ from products.models import (
     Upload,
     UploadBlock,
 )
-from products.staging import losers_table, table
 from tests.services.waiting import until
 
 from . import import_oracle
@@ -560,7 +561,7 @@ def test_a_product_edited_or_deleted_meanwhile_ends_as_the_file_says(user, other
 def test_a_batch_that_meets_a_deadlock_is_repeated(user, other, workers, caplog):
     """Of two sessions that wait for each other the server ends the one that notices: mostly the
     merge, which began to wait earlier. Where it was the other one, we try again."""
-    caplog.set_level("INFO", "products.pipeline")
+    caplog.set_level("INFO", "products.imports.pipeline")
     data = FILE
     import_bytes(user, data)
     for attempt in range(5):

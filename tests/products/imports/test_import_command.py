@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from products import uploads
+from products.imports import uploads
 from products.management.commands.import_products import Command
 from products.models import Import, ImportState, Product
 

@@ -16,10 +16,11 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from products.models import Import, ImportState, Upload
+
 from . import claims, merge, progress, staging, uploads, wakeups
 from .blocks import BlocksGone
 from .csv_rows import FileError
-from .models import Import, ImportState, Upload
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The catalogue: find, edit and delete products, by page and by API."""

@@ -1,0 +1,1 @@
+"""Imports of CSV files: from the first uploaded byte to the merged catalogue."""
