@@ -111,6 +111,20 @@ try:
     REJECT_KEEP_DAYS = env.float("REJECT_KEEP_DAYS", 30.0, validate=Range(0, 3650))
     UPLOAD_IDLE_SECONDS = env.float("UPLOAD_IDLE_SECONDS", 30.0, validate=Range(0.1, DAY_SECONDS))
 
+    # Catalogue
+    SEARCH_TIMEOUT_MS = env.int("SEARCH_TIMEOUT_MS", 1000, validate=Range(10, 60_000))
+    BULK_AT_ONCE = env.int("BULK_AT_ONCE", 500, validate=Range(0, 10_000))
+    BULK_BATCH_ROWS = env.int("BULK_BATCH_ROWS", 2_000, validate=Range(1, 100_000))
+    UNDO_HOURS = env.float("UNDO_HOURS", 24.0, validate=Range(0.001, 8760))
+    HISTORY_KEEP_DAYS = env.float("HISTORY_KEEP_DAYS", 365.0, validate=Range(0, 36_500))
+
+    # API
+    API_REQUESTS_PER_MINUTE = env.int(
+        "API_REQUESTS_PER_MINUTE", 1_200, validate=Range(1, 1_000_000)
+    )
+    IDEMPOTENCY_KEEP_HOURS = env.float("IDEMPOTENCY_KEEP_HOURS", 24.0, validate=Range(0.001, 8760))
+    EVENT_KEEP_DAYS = env.float("EVENT_KEEP_DAYS", 30.0, validate=Range(0.001, 3650))
+
     # Live pages
     LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0, validate=Range(0.01, 1000))
     LIVE_KEEP_ALIVE_SECONDS = env.float(
@@ -146,6 +160,7 @@ INSTALLED_APPS = [
     "csp",
     "config",
     "config.accounts",
+    "config.idempotency",
     "products",
     "webhooks",
     "stocksync",

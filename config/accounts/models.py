@@ -10,8 +10,18 @@ from config.accounts import scopes
 ANY_TRADING_USER = "*"
 
 
+class Role(models.TextChoices):
+    """What a person may do; each includes the one before (config.accounts.permissions)."""
+
+    VIEWER = "viewer", "Viewer"
+    EDITOR = "editor", "Editor"
+    ADMIN = "admin", "Admin"
+
+
 class User(AbstractUser):
     """A person who signs in. Our own class from the start, since it can't be changed later."""
+
+    role = models.CharField(max_length=6, choices=Role.choices, default=Role.EDITOR)
 
 
 class ApiToken(models.Model):

@@ -12,7 +12,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from config.accounts import scopes
-from config.accounts.models import ApiToken, User
+from config.accounts.models import ApiToken, Role, User
 
 if TYPE_CHECKING:  # rest_framework.views imports this module, named by the settings
     from rest_framework.views import APIView
@@ -41,9 +41,17 @@ class HasScope(BasePermission):
         return may(request.user, needed)
 
 
+NEEDED_ROLE = {"read": Role.VIEWER, "write": Role.EDITOR, "admin": Role.ADMIN}
+RANK = {role: rank for rank, role in enumerate(Role)}
+
+
 def may(user: User, needed: str) -> bool:
     """Whether `user` has the right `needed` ("catalogue:write"). Pages and API ask here.
 
-    Everyone who is signed in may read and write.
+    Viewers read, editors write, admins also do what can't be limited to single rows
+    ("catalogue:admin": delete all; "users:admin"). Superusers are admins.
     """
-    return user.is_active
+    if not user.is_active:
+        return False
+    role = Role.ADMIN if user.is_superuser else Role(user.role)
+    return RANK[role] >= RANK[NEEDED_ROLE[needed.partition(":")[2]]]

@@ -1,9 +1,9 @@
 """An import as a job: its state, position and counts are this row, never a Celery result."""
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+
+from config.jobs.models import Job
 
 from .upload import Upload
 
@@ -22,16 +22,10 @@ class ImportState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-class Import(models.Model):
+class Import(Job):
     """One run of the import pipeline over one upload (see products/imports/pipeline.py)."""
 
-    ENDED = (ImportState.DONE, ImportState.FAILED, ImportState.CANCELLED)
-
     upload = models.ForeignKey(Upload, models.PROTECT, related_name="imports")
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="imports"
-    )
-    created_at = models.DateTimeField(db_default=Now())
 
     # What the user chose
     encoding = models.CharField(max_length=20, default="utf-8")
@@ -42,15 +36,7 @@ class Import(models.Model):
     state = models.CharField(
         max_length=12, choices=ImportState.choices, default=ImportState.RECEIVING
     )
-    error = models.TextField(blank=True, default="")
-    cancel_requested = models.BooleanField(default=False)
     approved = models.BooleanField(default=False)
-
-    # Who works on it. `claim` grows with each holder; a step that finds another
-    # number than its own gives up. No heartbeat: nobody holds it.
-    claim = models.IntegerField(default=0)
-    heartbeat_at = models.DateTimeField(null=True)
-    stalls = models.IntegerField(default=0)
 
     # Reading
     columns = models.JSONField(default=dict)
@@ -76,7 +62,6 @@ class Import(models.Model):
     read_at = models.DateTimeField(null=True)
     queued_at = models.DateTimeField(null=True)
     merge_started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
@@ -96,10 +81,6 @@ class Import(models.Model):
 
     def __str__(self) -> str:
         return f"import {self.pk}"
-
-    @property
-    def ended(self) -> bool:
-        return self.state in self.ENDED
 
     @property
     def merged(self) -> int:

@@ -17,7 +17,7 @@ import pytest
 from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 
 from bench.sample_csv import write_sample
-from tests.products import import_oracle
+from tests.products.imports import import_oracle
 from tests.products.imports.import_oracle import Stored
 from tests.products.imports.stack import RunningStockroom, running_stockroom
 from tests.services.waiting import until

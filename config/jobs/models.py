@@ -1,0 +1,34 @@
+"""What the rows of all jobs have in common."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Job(models.Model):
+    """A piece of long work. A subclass adds `state`, whose final values are ENDED."""
+
+    ENDED = ("done", "failed", "cancelled")
+
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="%(class)ss"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True, default="")
+    cancel_requested = models.BooleanField(default=False)
+
+    # Who works on it. `claim` grows with each holder; a step that finds another
+    # number than its own gives up. No heartbeat: nobody holds it.
+    claim = models.IntegerField(default=0)
+    heartbeat_at = models.DateTimeField(null=True)
+    stalls = models.IntegerField(default=0)
+
+    state: models.CharField
+
+    class Meta:
+        abstract = True
+
+    @property
+    def ended(self) -> bool:
+        return self.state in self.ENDED
