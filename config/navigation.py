@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from django.http import HttpRequest
 from django.urls import reverse
 
+from config.accounts.models import User
+from config.accounts.permissions import may
+
 AREAS = (
     ("Catalogue", (("Products", "products:list"), ("Imports", "products:imports"))),
     ("Integrations", (("Webhooks", "webhooks"), ("Stock sync", "stocksync"))),
     ("Streams", (("Sales", "sales"), ("Prices", "prices"))),
     ("Money", (("Orders", "orders"), ("Ledger", "ledger"))),
-    ("", (("Operations", "operations"),)),
+    ("", (("Operations", "operations"), ("Users", "users"))),
 )
+NEEDED = {"users": "users:admin"}  # the right without which an entry is left out
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,19 @@ class Group:
 
 def navigation(request: HttpRequest) -> dict[str, Callable[[], list[Group]]]:
     """`navigation` for templates: a callable, so that parts of pages don't pay for it."""
-    return {"navigation": lambda: groups(request.path)}
+    return {"navigation": lambda: groups(request.path, getattr(request, "user", None))}
 
 
-def groups(path: str) -> list[Group]:
-    """All areas with their pages, the one that holds `path` marked as current."""
-    return [Group(area, [_item(name, view, path) for name, view in items]) for area, items in AREAS]
+def groups(path: str, user: User | None = None) -> list[Group]:
+    """The areas with the pages that `user` may open, the one that holds `path` marked."""
+    return [
+        Group(area, [_item(name, view, path) for name, view in items if _may_open(view, user)])
+        for area, items in AREAS
+    ]
+
+
+def _may_open(view: str, user: User | None) -> bool:
+    return view not in NEEDED or (user is not None and may(user, NEEDED[view]))
 
 
 def _item(name: str, view: str, path: str) -> Item:

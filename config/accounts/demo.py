@@ -1,4 +1,4 @@
-"""The demo account and its API token. Called by `manage.py ensure_demo`.
+"""The demo account, an admin, and its API token. Called by `manage.py ensure_demo`.
 
 What was generated is kept in a file of mode 600 in the state folder, never in the
 repository, so that a second start can print it again.
@@ -13,7 +13,7 @@ from pathlib import Path
 from django.db import transaction
 
 from config.accounts import scopes, tokens
-from config.accounts.models import ANY_TRADING_USER, ApiToken, User
+from config.accounts.models import ANY_TRADING_USER, ApiToken, Role, User
 
 USERNAME = "demo"
 
@@ -35,7 +35,7 @@ def ensure(file: Path) -> Demo:
     """
     with transaction.atomic():
         # Two starts at once: the second waits here until the first has made both.
-        user, created = User.objects.get_or_create(username=USERNAME)
+        user, created = User.objects.get_or_create(username=USERNAME, defaults={"role": Role.ADMIN})
         user = User.objects.select_for_update().get(pk=user.pk)
         kept = _read(file)
         if created or not user.password:

@@ -3,14 +3,21 @@
 from datetime import datetime, timedelta
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.contrib.auth.forms import PasswordChangeForm as DjangoPasswordChangeForm
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from config.accounts import hashing, scopes, throttle
+from config.accounts.models import Role, User
+from config.accounts.permissions import may
 
 EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
+ROLES = {
+    Role.VIEWER: "sees everything, changes nothing",
+    Role.EDITOR: "also imports files and changes products",
+    Role.ADMIN: "also deletes the whole catalogue and looks after users",
+}
 
 
 class LoginForm(AuthenticationForm):
@@ -61,7 +68,6 @@ class TokenForm(forms.Form):
         max_length=80, help_text="What will use it, for example “nightly stock export”."
     )
     scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in scopes.ALL],
         error_messages={"required": "Choose at least one thing that the token may do."},
     )
     trading_users = forms.CharField(
@@ -75,9 +81,17 @@ class TokenForm(forms.Form):
         label="Valid for", choices=list(EXPIRIES.items()), required=False, initial="90"
     )
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, owner: User, *args, **kwargs) -> None:
+        """A token can be given what its `owner` may do, and no more."""
         super().__init__(*args, **kwargs)
+        self.allowed = [scope for scope in scopes.ALL if may(owner, scope)]
+        self.fields["scopes"].choices = [(scope, scope) for scope in self.allowed]
         _dress(self)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether any area can be written: a column of the check boxes, or none."""
+        return any(scope.endswith(":write") for scope in self.allowed)
 
     def clean_trading_users(self) -> list[str]:
         names = [name.strip() for name in self.cleaned_data["trading_users"].split(",")]
@@ -103,6 +117,31 @@ class TokenForm(forms.Form):
     def expires_at(self) -> datetime | None:
         days = self.cleaned_data["expires"]
         return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+class RoleForm(forms.Form):
+    """What an account may do."""
+
+    role = forms.ChoiceField(
+        choices=[(role.value, f"{role.label}: {words}") for role, words in ROLES.items()],
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose a role."},
+    )
+
+
+class UserForm(RoleForm):
+    """A new account; its password is generated."""
+
+    username = UsernameField(
+        max_length=150,
+        validators=[User.username_validator],
+        help_text="To sign in with: letters, digits and @ . + - _",
+    )
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        username = self.fields["username"].widget.attrs
+        username |= {"class": "field", "autocomplete": "off"}
 
 
 def _dress(form: forms.Form) -> None:

@@ -47,14 +47,14 @@ class PasswordChangeView(auth_views.PasswordChangeView):
 @require_GET
 @never_cache
 def account(request: HttpRequest) -> HttpResponse:
-    return _account(request, TokenForm())
+    return _account(request, TokenForm(request.user))
 
 
 @require_POST
 @never_cache
 def create_token(request: HttpRequest) -> HttpResponse:
     """Answers the POST itself instead of redirecting: the secret is written nowhere."""
-    form = TokenForm(request.POST)
+    form = TokenForm(request.user, request.POST)
     if not form.is_valid():
         return _account(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
     token, secret = tokens.issue(

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from config.accounts.permissions import requires
 from config.listing import newest_first, row_id
 from products.models import Import
 
@@ -32,6 +33,7 @@ def import_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@requires("catalogue:write")
 def new_import(request: HttpRequest) -> HttpResponse:
     """Choose a file and how to import it. The page becomes the import's own once it is sent."""
     return render(request, "imports/import.html", _import_context(None))

@@ -4,6 +4,7 @@ import uuid
 import pytest
 
 from config.accounts import throttle, tokens
+from config.accounts.models import Role, User
 
 PASSWORD = "a-long-enough-password"
 
@@ -16,6 +17,16 @@ def _nobody_has_tried_to_sign_in(monkeypatch):
 @pytest.fixture
 def user(django_user_model):
     return django_user_model.objects.create_user("ana", password=PASSWORD)
+
+
+@pytest.fixture
+def person(django_user_model):
+    """`person("bob", Role.VIEWER)`: an account with this role and PASSWORD."""
+
+    def person(name: str, role: Role, **more) -> User:
+        return django_user_model.objects.create_user(name, password=PASSWORD, role=role, **more)
+
+    return person
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from django.urls import path
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from config.accounts.models import Role
 from tests.accounts.conftest import PASSWORD
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
@@ -21,6 +22,10 @@ class Shelf(APIView):
     post = get
 
 
+class Emptied(Shelf):
+    needed_right = "admin"
+
+
 class Forgotten(APIView):
     def get(self, request):
         return Response({})
@@ -30,8 +35,14 @@ class Misspelt(Forgotten):
     scope_area = "catalog"
 
 
+class MisspeltRight(Shelf):
+    needed_right = "admins"
+
+
 urlpatterns = [
     path("api/shelf/", Shelf.as_view()),
+    path("api/emptied/", Emptied.as_view()),
+    path("api/misspelt-right/", MisspeltRight.as_view()),
     path("api/forgotten/", Forgotten.as_view()),
     path("api/misspelt/", Misspelt.as_view()),
 ]
@@ -88,3 +99,37 @@ def test_a_view_without_a_right_area_fails_instead_of_being_open(client, bearer,
         client.get(address)
     with pytest.raises(ImproperlyConfigured, match="scope_area"):
         client.get(address, headers=bearer("catalogue:write"))
+
+
+def test_a_view_with_a_misspelt_right_fails_instead_of_being_open(client, bearer):
+    with pytest.raises(ImproperlyConfigured, match="catalogue:admins"):
+        client.get("/api/misspelt-right/", headers=bearer("catalogue:write"))
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "method", "address", "refusal"),
+    [
+        (Role.VIEWER, "catalogue:write", "get", "/api/shelf/", ""),
+        (Role.VIEWER, "catalogue:write", "post", "/api/shelf/", "needs the role editor"),
+        (Role.EDITOR, "catalogue:write", "post", "/api/shelf/", ""),
+        (Role.EDITOR, "catalogue:read", "post", "/api/shelf/", "lacks the scope catalogue:write"),
+        (Role.EDITOR, "catalogue:write", "post", "/api/emptied/", "needs the role admin"),
+        (Role.ADMIN, "catalogue:read", "post", "/api/emptied/", "lacks the scope catalogue:write"),
+        (Role.ADMIN, "catalogue:write", "post", "/api/emptied/", ""),
+    ],
+)
+def test_a_token_does_what_both_its_scopes_and_its_owners_role_allow(
+    client, user, bearer, role, scope, method, address, refusal
+):
+    user.role = role
+    user.save()
+    response = getattr(client, method)(address, headers=bearer(scope))
+    assert response.status_code == (403 if refusal else 200)
+    assert refusal in str(response.json())
+
+
+def test_a_session_does_what_the_role_allows(client, person):
+    client.force_login(person("vera", Role.VIEWER))
+    assert client.get("/api/shelf/").status_code == 200
+    message = client.post("/api/shelf/").json()["error"]["message"]
+    assert "Your role is viewer" in message and "An admin" in message

@@ -20,6 +20,7 @@ def file(tmp_path):
 def test_it_makes_an_account_that_can_sign_in_and_a_token_for_everything(file, client):
     made = demo.ensure(file)
     assert client.login(username="demo", password=made.password)
+    assert client.get("/users/").status_code == 200  # an admin's page
     token = tokens.verify(made.token)
     assert token.covers_everything and token.may_trade_for("anyone")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

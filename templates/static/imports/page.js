@@ -10,6 +10,7 @@ import { bytes, percent } from "./words.js";
 const $ = (selector) => document.querySelector(selector);
 const TAG = { live: ["live", ""], polling: ["polling", "warn"], offline: ["offline", "bad"], connecting: ["connecting", "off"] };
 
+const mayWrite = $("#choose") !== null; // viewers get the page without what changes anything
 const view = new ImportView();
 let importId = null;
 let rejects = null;
@@ -44,6 +45,17 @@ function show(snapshot) {
   view.show(snapshot);
   rejects.update(snapshot.rejected);
   snapshotAt = performance.now();
+  if (mayWrite) offer(snapshot);
+  if (snapshot.ended) {
+    stream?.close();
+    $("#live-tag").textContent = "ended";
+    $("#live-tag").className = "tag off";
+    if (upload?.active) upload.pause();
+  }
+}
+
+/** What can be done in this state: send the rest of the file, pause, cancel. */
+function offer(snapshot) {
   // Bytes that came a moment ago are being sent by another window.
   const waitsForFile = snapshot.state === "receiving" && !upload?.active && !snapshot.cancel_requested
     && snapshot.received_bytes < snapshot.size_bytes && snapshot.idle_seconds > IDLE_SECONDS;
@@ -53,13 +65,7 @@ function show(snapshot) {
     $("#drop-title").textContent = `Choose ${snapshot.file_name} again to go on`;
     $("#drop-text").textContent = `${bytes(snapshot.received_bytes)} of ${bytes(snapshot.size_bytes)} (${percent(snapshot.received_bytes, snapshot.size_bytes)} %) are here already.`;
   }
-  if (snapshot.ended) {
-    stream?.close();
-    $("#live-tag").textContent = "ended";
-    $("#live-tag").className = "tag off";
-    $("#pause").hidden = true;
-    if (upload?.active) upload.pause();
-  }
+  if (snapshot.ended) $("#pause").hidden = true;
   $("#cancel-text").textContent = snapshot.merged
     ? "Rows that were merged already stay in the catalogue; importing the file again later goes over them without harm."
     : "Nothing has changed in the catalogue so far.";
@@ -150,19 +156,6 @@ async function act(button, path, body) {
   }
 }
 
-$("#file").addEventListener("change", (event) => { choose(event.target.files[0]); event.target.value = ""; });
-for (const name of ["dragenter", "dragover"]) {
-  document.addEventListener(name, (event) => { event.preventDefault(); $("#drop").classList.add("over"); });
-}
-for (const name of ["dragleave", "drop"]) {
-  document.addEventListener(name, (event) => { event.preventDefault(); $("#drop").classList.remove("over"); });
-}
-document.addEventListener("drop", (event) => { if (!$("#choose").hidden) choose(event.dataTransfer.files[0]); });
-$("#pause").addEventListener("click", () => (["paused", "failed"].includes(upload.state) ? upload.resume() : upload.pause()));
-$("#approve").addEventListener("click", async (event) => {
-  const snapshot = await act(event.currentTarget, "approve");
-  if (snapshot) show(snapshot);
-});
 async function cancel(event) {
   const snapshot = await act(event.currentTarget, "cancel");
   $("#cancel-dialog").close();
@@ -171,16 +164,32 @@ async function cancel(event) {
   if (upload?.active) upload.pause();
   $("#pause").hidden = true;
 }
-$("#really-cancel").addEventListener("click", cancel);
-$("#leave").addEventListener("click", cancel);
-$("#windows-1252").addEventListener("click", async (event) => {
-  const snapshot = await act(event.currentTarget, "repeat", { encoding: "cp1252", check_first: true });
+async function repeat(event, options) {
+  const snapshot = await act(event.currentTarget, "repeat", options);
   if (snapshot) location.assign(`/imports/${snapshot.id}/`);
-});
-$("#repeat").addEventListener("click", async (event) => {
-  const snapshot = await act(event.currentTarget, "repeat", {});
-  if (snapshot) location.assign(`/imports/${snapshot.id}/`);
-});
+}
+
+function listen() {
+  $("#file").addEventListener("change", (event) => { choose(event.target.files[0]); event.target.value = ""; });
+  for (const name of ["dragenter", "dragover"]) {
+    document.addEventListener(name, (event) => { event.preventDefault(); $("#drop").classList.add("over"); });
+  }
+  for (const name of ["dragleave", "drop"]) {
+    document.addEventListener(name, (event) => { event.preventDefault(); $("#drop").classList.remove("over"); });
+  }
+  document.addEventListener("drop", (event) => { if (!$("#choose").hidden) choose(event.dataTransfer.files[0]); });
+  $("#pause").addEventListener("click", () => (["paused", "failed"].includes(upload.state) ? upload.resume() : upload.pause()));
+  $("#approve").addEventListener("click", async (event) => {
+    const snapshot = await act(event.currentTarget, "approve");
+    if (snapshot) show(snapshot);
+  });
+  $("#really-cancel").addEventListener("click", cancel);
+  $("#leave").addEventListener("click", cancel);
+  $("#windows-1252").addEventListener("click", (event) => repeat(event, { encoding: "cp1252", check_first: true }));
+  $("#repeat").addEventListener("click", (event) => repeat(event, {}));
+}
+
+if (mayWrite) listen();
 addEventListener("beforeunload", (event) => { if (upload?.active && upload.state !== "paused") event.preventDefault(); });
 
 const first = document.getElementById("snapshot");

@@ -8,11 +8,18 @@ const STEP_OF = {
   receiving: "upload", reading: "read", checking: "check", ready: "check",
   queued: "merge", merging: "merge", done: "done",
 };
+const YES = $("#approve") ? "your yes" : "an editor's yes"; // viewers have no such button
 const LOG_LINES = 200;
 const RATE_SECONDS = 4;
 const IDLE_SECONDS = 5; // without a byte: nobody is sending
 const SILENT_SECONDS = 4; // without a heartbeat: the worker is gone
 const MILESTONES = 10; // lines that the log gets on the way through a merge
+
+/** Show or hide a button that viewers' pages don't have. */
+function offer(selector, possible) {
+  const button = $(selector);
+  if (button) button.hidden = !possible;
+}
 
 export class ImportView {
   constructor() {
@@ -150,7 +157,7 @@ export class ImportView {
       }
       case "reading": return `Reading ${bytes(s.read_bytes)} of ${bytes(s.size_bytes)}${rate}`;
       case "checking": return `Checking ${count(s.checked)} of ${count(s.to_merge)} products`;
-      case "ready": return "Checked, waiting for your yes";
+      case "ready": return `Checked, waiting for ${YES}`;
       case "queued": return s.waits_for ? `Waiting for import ${s.waits_for} to finish merging` : "Waiting for a worker";
       case "merging": return s.to_merge === null ? "Looking for duplicates in the file" : `Merging ${count(s.merged)} of ${plural(s.to_merge, "product")}${rate}`;
       case "done": return done(s);
@@ -199,13 +206,13 @@ export class ImportView {
   }
 
   #buttons(s) {
-    $("#cancel").hidden = s.ended || s.cancel_requested || s.state === "ready";
+    offer("#cancel", !(s.ended || s.cancel_requested || s.state === "ready"));
     $("#see-products").hidden = s.state !== "done";
-    $("#another").hidden = !s.ended;
-    $("#repeat").hidden = !(["failed", "cancelled"].includes(s.state) && s.file_kept);
+    offer("#another", s.ended);
+    offer("#repeat", ["failed", "cancelled"].includes(s.state) && s.file_kept);
     $("#chart-card").hidden = s.ended && this.chart.points.length < 3; // too short to be a curve
     $("#live-cards").hidden = this.openedEnded; // nothing was live while somebody looked
-    $("#windows-1252").hidden = !(s.ended && s.undecodable && s.file_kept && s.encoding === "utf-8");
+    offer("#windows-1252", s.ended && s.undecodable && s.file_kept && s.encoding === "utf-8");
     $("#rejects-csv").href = `/imports/${s.id}/rejects.csv`;
   }
 
@@ -248,7 +255,7 @@ function happened(s) {
   const lines = [["began", s.created_at, `Upload of ${bytes(s.size_bytes)} began`]];
   if (s.received_at) lines.push(["received", s.received_at, "Upload complete"]);
   if (s.read_at) lines.push(["read", s.read_at, `Read ${plural(s.rows, "row")}`]);
-  if (s.state === "ready") lines.push(["ready", null, "Checked, waiting for your yes"]);
+  if (s.state === "ready") lines.push(["ready", null, `Checked, waiting for ${YES}`]);
   if (s.state === "queued" && s.waits_for) lines.push(["queued", null, `Waiting for import ${s.waits_for} to finish merging`]);
   if (s.merge_started_at) lines.push(["merging", s.merge_started_at, "Merge began"]);
   if (s.silent_seconds > SILENT_SECONDS) lines.push([`silent ${s.merged} ${s.read_bytes}`, null, "No sign of the worker; another one takes over"]);
@@ -266,5 +273,6 @@ function about(s) {
 function title(s) {
   if (s.state === "merging" && s.to_merge) return `${percent(s.merged, s.to_merge)} %`;
   if (s.state === "receiving") return `${percent(s.received_bytes, s.size_bytes)} %`;
+  if (s.state === "ready") return `Waiting for ${YES}`;
   return s.state_label;
 }
