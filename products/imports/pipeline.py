@@ -7,25 +7,21 @@ it. It may be killed at any line and called again, by several at once.
 """
 
 import logging
-import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from config.jobs import claims, runner
 from products.models import Import, ImportState, Upload
 
-from . import claims, merge, progress, staging, uploads, wakeups
+from . import merge, progress, search_upkeep, staging, uploads, wakeups
 from .blocks import BlocksGone
 from .csv_rows import FileError
 
 logger = logging.getLogger(__name__)
-
-ASK_SECONDS = 3  # how long a request waits for the step that holds its import
-MERGE_REPEATS = 5  # a batch that meets a concurrent edit of the same rows is tried again
 
 
 def with_work() -> QuerySet[Import]:
@@ -49,59 +45,39 @@ def with_work() -> QuerySet[Import]:
     )
 
 
+class ImportWork(runner.Work[Import]):
+    """Imports as jobs."""
+
+    model = Import
+    FATAL = (FileError, BlocksGone)
+
+    def step(self, job: Import) -> bool:
+        return STEPS[ImportState(job.state)](job)
+
+    def with_work(self) -> QuerySet[Import]:
+        return with_work()
+
+    def finish(self, job_id: int, state: str, error: str = "") -> bool:
+        return finish(job_id, ImportState(state), error)
+
+    def cancel_note(self, job: Import) -> str:
+        if job.state == ImportState.MERGING and job.merged:
+            return f"Cancelled after {job.merged:,} rows; they stay in the catalogue."
+        return "Cancelled before anything changed."
+
+    def changed(self, job_id: int) -> None:
+        progress.changed(job_id)
+
+    def flush(self, job_id: int) -> None:
+        progress.flush(job_id)
+
+
+WORK = ImportWork()
+
+
 def advance(job_id: int) -> bool:
-    """Work on an import for about IMPORT_STEP_SECONDS; returns whether more can be done now.
-
-    An unexpected error is recorded on the import and raised; the sweep tries again,
-    and after IMPORT_MAX_STALLS claims without one step done the import fails with it.
-    """
-    claim = claims.take(job_id)
-    if claim is None:
-        return False
-    if claim.stalls > settings.IMPORT_MAX_STALLS:
-        error = Import.objects.values_list("error", flat=True).get(pk=job_id)
-        reason = error or "the worker was stopped each time; is there enough memory?"
-        finish(job_id, ImportState.FAILED, f"Tried {claim.stalls - 1} times in vain: {reason}")
-        return False
-    deadline = time.monotonic() + settings.IMPORT_STEP_SECONDS
-    try:
-        while step(claim):
-            progress.changed(job_id)
-            if time.monotonic() > deadline:
-                break
-    except claims.ClaimLost as lost:
-        logger.warning("%s: gave up, it has ended or another worker has it", lost)
-        return False
-    except (FileError, BlocksGone) as error:
-        finish(job_id, ImportState.FAILED, str(error))
-        return False
-    except Exception as error:
-        try:
-            claims.release(claim, error=_first_line(error))
-        except DatabaseError:  # the database itself is away: the claim goes stale instead
-            logger.warning("import %s: claim %s not released", job_id, claim.number)
-        raise
-    claims.release(claim)
-    progress.flush(job_id)
-    # Asked after the release: whoever brought work while we held the claim was sent away.
-    return with_work().filter(pk=job_id).exists()
-
-
-def step(claim: claims.Claim) -> bool:
-    """Do the next piece of work in one transaction; False when there is none now."""
-    for repeat in range(MERGE_REPEATS):
-        try:
-            with transaction.atomic():
-                job = claims.hold(claim)
-                if job.cancel_requested:
-                    finish(job.pk, ImportState.CANCELLED, _cancel_note(job))
-                    return False
-                return STEPS[ImportState(job.state)](job)
-        except (IntegrityError, OperationalError) as error:
-            if repeat + 1 == MERGE_REPEATS or not _passes_by_itself(error):
-                raise
-            logger.info("import %s: step repeated after: %s", claim.job_id, _first_line(error))
-    raise AssertionError("unreachable")
+    """Work on an import for about IMPORT_STEP_SECONDS; returns whether more can be done now."""
+    return runner.advance(WORK, job_id)
 
 
 def _read(job: Import) -> bool:
@@ -166,7 +142,7 @@ def _start_merge(job: Import) -> bool:
 
 
 def _merge(job: Import) -> bool:
-    if _restage_lost(job) or _find_losers(job):
+    if _restage_lost(job) or _find_losers(job) or search_upkeep.prepare(job):
         return True
     until = staging.batch_end(job.pk, job.merge_line)
     if until is None:
@@ -221,7 +197,7 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
     after a failure, a cancel, or lines that could not be decoded.
     """
     with transaction.atomic():
-        if not claims.end(job_id, state, error):
+        if not claims.end(Import, job_id, state, error):
             return False
         staging.drop(job_id)
         job = Import.objects.get(pk=job_id)
@@ -232,6 +208,7 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
             wakeups.advance(next_id)
         if job.created or job.updated:
             wakeups.analyze_catalogue()
+        search_upkeep.rebuild()
         transaction.on_commit(lambda: progress.flush(job_id), robust=True)
     logger.info("import %s: %s %s", job_id, state.value, error)
     return True
@@ -248,28 +225,18 @@ def _may_serve_again(job: Import) -> bool:
 
 
 def cancel(job_id: int) -> None:
-    """Ask an import to stop; what was merged so far stays. OperationalError: see `_ask`."""
-    _ask(Import.objects.filter(pk=job_id).exclude(state__in=Import.ENDED), cancel_requested=True)
+    """Ask an import to stop; what was merged so far stays. OperationalError: see runner.ask."""
+    runner.ask(
+        Import.objects.filter(pk=job_id).exclude(state__in=Import.ENDED), cancel_requested=True
+    )
     wakeups.advance(job_id)
 
 
 def approve(job_id: int) -> bool:
     """Say yes to a checked import; False when it does not wait for one."""
-    said = _ask(Import.objects.filter(pk=job_id, state=ImportState.READY), approved=True)
+    said = runner.ask(Import.objects.filter(pk=job_id, state=ImportState.READY), approved=True)
     wakeups.advance(job_id)
     return said
-
-
-def _ask(imports: QuerySet[Import], **flags: bool) -> bool:
-    """Set flags that the next step reads; whether there was such an import.
-
-    A step keeps its import locked, well under a second unless its worker is frozen: then
-    OperationalError after ASK_SECONDS, which the API answers with 503 and Retry-After.
-    """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{ASK_SECONDS}s"])
-        return imports.update(**flags) == 1
 
 
 class NotRepeatable(Exception):
@@ -301,19 +268,3 @@ def repeat(
         )
         wakeups.advance(again.pk)
     return again
-
-
-def _cancel_note(job: Import) -> str:
-    if job.state == ImportState.MERGING and job.merged:
-        return f"Cancelled after {job.merged:,} rows; they stay in the catalogue."
-    return "Cancelled before anything changed."
-
-
-def _passes_by_itself(error: Exception) -> bool:
-    """Whether the database refused the batch only because of somebody else's edit."""
-    code = getattr(error.__cause__, "pgcode", None)
-    return code in {"23505", "40P01", "40001"}  # unique violation, deadlock, serialization
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]

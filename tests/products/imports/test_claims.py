@@ -14,9 +14,10 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from config.jobs import claims, runner
+from config.jobs.claims import ClaimLost
 from products import tasks
-from products.imports import claims, pipeline, progress, sweep, uploads
-from products.imports.claims import ClaimLost
+from products.imports import pipeline, progress, sweep, uploads
 from products.imports.staging import losers_table, table
 from products.models import (
     Import,
@@ -75,9 +76,9 @@ def grow_old(job: Import) -> None:
 def held(job: Import, state: ImportState, settings) -> claims.Claim:
     """A claim on `job`, which was taken as far as the first step (or batch) of `state`."""
     settings.IMPORT_BATCH_LINES = 10
-    claim = claims.take(job.pk)
+    claim = claims.take(Import, job.pk)
     assert claim is not None
-    while pipeline.step(claim):
+    while runner.step(pipeline.WORK, claim):
         job.refresh_from_db()
         if job.state == state and (state != ImportState.MERGING or job.merged):
             return claim
@@ -134,11 +135,11 @@ def test_of_many_workers_at_once_only_one_gets_the_import(user, workers):
 
     def take() -> claims.Claim | None:
         together.wait()
-        return claims.take(job.pk)
+        return claims.take(Import, job.pk)
 
     found = [future.result() for future in [workers(take) for _ in range(6)]]
 
-    assert [claim for claim in found if claim is not None] == [claims.Claim(job.pk, 1, 1)]
+    assert [claim for claim in found if claim is not None] == [claims.Claim(Import, job.pk, 1, 1)]
 
 
 def test_workers_that_take_turns_on_one_import_do_its_work_once(user, workers, settings):
@@ -170,33 +171,33 @@ def test_workers_that_take_turns_on_one_import_do_its_work_once(user, workers, s
 
 def test_a_claim_in_use_is_not_taken_and_a_stale_one_is(user, settings):
     job = upload(user, FILE)
-    first = claims.take(job.pk)
+    first = claims.take(Import, job.pk)
     assert first is not None
-    assert claims.take(job.pk) is None
+    assert claims.take(Import, job.pk) is None
 
     grow_old(job)
 
-    second = claims.take(job.pk)
-    assert second == claims.Claim(job.pk, first.number + 1, 2)
-    assert claims.take(job.pk) is None
+    second = claims.take(Import, job.pk)
+    assert second == claims.Claim(Import, job.pk, first.number + 1, 2)
+    assert claims.take(Import, job.pk) is None
 
 
 def test_a_worker_in_the_middle_of_a_long_step_keeps_its_import_however_old_its_heartbeat(
     user, workers
 ):
     job = upload(user, FILE)
-    claim = claims.take(job.pk)
+    claim = claims.take(Import, job.pk)
     grow_old(job)
     with transaction.atomic():
         claims.hold(claim)
-        assert workers(claims.take, job.pk).result() is None
-    assert claims.take(job.pk) is None  # its heartbeat is fresh now
+        assert workers(claims.take, Import, job.pk).result() is None
+    assert claims.take(Import, job.pk) is None  # its heartbeat is fresh now
 
 
 def test_an_upload_does_not_wait_for_the_worker_s_step(user):
     job = uploads.create(user, "p.csv", len(FILE), uploads.ImportOptions())
     turn = uploads.append(uploads.take_turn(job.upload_id), FILE[:500])
-    claim = claims.take(job.pk)
+    claim = claims.take(Import, job.pk)
 
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         claims.hold(claim)
@@ -217,14 +218,14 @@ def test_an_upload_does_not_wait_for_the_worker_s_step(user):
 
 def test_a_released_claim_is_free_at_once(user):
     job = upload(user, FILE)
-    claims.release(claims.take(job.pk))
-    assert claims.take(job.pk) is not None
+    claims.release(claims.take(Import, job.pk))
+    assert claims.take(Import, job.pk) is not None
 
 
 def test_nobody_can_claim_an_import_that_has_ended(user):
     job = import_bytes(user, FILE)
     assert job.state == ImportState.DONE
-    assert claims.take(job.pk) is None
+    assert claims.take(Import, job.pk) is None
     assert pipeline.advance(job.pk) is False
 
 
@@ -236,14 +237,14 @@ def test_a_frozen_twin_gives_up_at_its_next_step_and_changes_nothing(user, setti
     job = upload(user, FILE)
     frozen = held(job, state, settings)
     grow_old(job)
-    successor = claims.take(job.pk)
+    successor = claims.take(Import, job.pk)
     before = everything(job)
 
     with pytest.raises(ClaimLost):
-        pipeline.step(frozen)
+        runner.step(pipeline.WORK, frozen)
 
     assert everything(job) == before
-    while pipeline.step(successor):
+    while runner.step(pipeline.WORK, successor):
         pass
     job.refresh_from_db()
     assert job.state == ImportState.DONE
@@ -254,14 +255,14 @@ def test_a_frozen_twin_neither_frees_nor_blames_the_claim_of_its_successor(user,
     job = upload(user, FILE)
     frozen = held(job, ImportState.MERGING, settings)
     grow_old(job)
-    claims.take(job.pk)
+    claims.take(Import, job.pk)
     before = everything(job)
 
     claims.release(frozen)
     claims.release(frozen, error="from the past")
 
     assert everything(job) == before
-    assert claims.take(job.pk) is None
+    assert claims.take(Import, job.pk) is None
 
 
 def test_a_twin_that_wakes_up_when_all_is_over_gives_up(user, settings):
@@ -272,7 +273,7 @@ def test_a_twin_that_wakes_up_when_all_is_over_gives_up(user, settings):
     before = everything(job)
 
     with pytest.raises(ClaimLost):
-        pipeline.step(frozen)
+        runner.step(pipeline.WORK, frozen)
 
     assert everything(job) == before
 
@@ -283,7 +284,7 @@ def test_a_worker_frozen_inside_its_transaction_is_ended_by_the_server(user, set
     holds, wakes_up = threading.Event(), threading.Event()
 
     def freeze() -> None:
-        claim = claims.take(job.pk)
+        claim = claims.take(Import, job.pk)
         with transaction.atomic():
             claims.hold(claim)
             Product.objects.create(sku="half", name="of a step")
@@ -294,7 +295,7 @@ def test_a_worker_frozen_inside_its_transaction_is_ended_by_the_server(user, set
     frozen = workers(freeze)
     assert holds.wait(30)
     try:
-        until(lambda: claims.take(job.pk))
+        until(lambda: claims.take(Import, job.pk))
     finally:
         wakes_up.set()
     with pytest.raises(DatabaseError):
@@ -326,9 +327,9 @@ def test_a_worker_frozen_inside_a_copy_is_ended_by_the_sweep(user, settings, wor
     file = Stuck()
 
     def freeze() -> None:
-        claim = claims.take(job.pk)
-        pipeline.step(claim)
-        pipeline.step(claim)
+        claim = claims.take(Import, job.pk)
+        runner.step(pipeline.WORK, claim)
+        runner.step(pipeline.WORK, claim)
         with transaction.atomic():
             claims.hold(claim)
             with connection.cursor() as cursor:
@@ -339,7 +340,7 @@ def test_a_worker_frozen_inside_a_copy_is_ended_by_the_sweep(user, settings, wor
 
     def taken() -> claims.Claim | None:
         tasks.sweep_imports()
-        return claims.take(job.pk)
+        return claims.take(Import, job.pk)
 
     try:
         until(taken)
@@ -378,9 +379,9 @@ def test_the_sweep_leaves_a_worker_alone_that_has_only_begun_its_copy(user, sett
     file = Stuck()
 
     def begin() -> None:
-        claim = claims.take(job.pk)
-        pipeline.step(claim)
-        pipeline.step(claim)
+        claim = claims.take(Import, job.pk)
+        runner.step(pipeline.WORK, claim)
+        runner.step(pipeline.WORK, claim)
         with transaction.atomic():
             claims.hold(claim)
             with connection.cursor() as cursor:
@@ -400,7 +401,7 @@ def test_an_import_whose_workers_are_stopped_each_time_fails_with_words(user, se
     settings.IMPORT_MAX_STALLS = 3
     job = upload(user, FILE)
     for number in range(1, 4):
-        assert claims.take(job.pk) == claims.Claim(job.pk, number, number)
+        assert claims.take(Import, job.pk) == claims.Claim(Import, job.pk, number, number)
         grow_old(job)
 
     assert pipeline.advance(job.pk) is False
@@ -416,12 +417,12 @@ def test_a_step_that_gets_done_forgives_earlier_stalls(user, settings):
     settings.IMPORT_MAX_STALLS = 3
     job = upload(user, FILE)
     for _ in range(3):
-        claim = claims.take(job.pk)
+        claim = claims.take(Import, job.pk)
         grow_old(job)
-    pipeline.step(claim)
+    runner.step(pipeline.WORK, claim)
     for _ in range(3):
         grow_old(job)
-        claim = claims.take(job.pk)
+        claim = claims.take(Import, job.pk)
     assert claim.stalls == 3
     grow_old(job)
     Import.objects.filter(pk=job.pk).update(stalls=2)
@@ -561,7 +562,7 @@ def test_a_product_edited_or_deleted_meanwhile_ends_as_the_file_says(user, other
 def test_a_batch_that_meets_a_deadlock_is_repeated(user, other, workers, caplog):
     """Of two sessions that wait for each other the server ends the one that notices: mostly the
     merge, which began to wait earlier. Where it was the other one, we try again."""
-    caplog.set_level("INFO", "products.imports.pipeline")
+    caplog.set_level("INFO", "config.jobs.runner")
     data = FILE
     import_bytes(user, data)
     for attempt in range(5):
@@ -653,12 +654,12 @@ def test_the_sweep_finds_what_nobody_works_on(user, settings):
     settings.UPLOAD_BLOCK_BYTES = 100
     never_begun = upload(user, FILE)
     released = upload(user, FILE)
-    claims.release(claims.take(released.pk))
+    claims.release(claims.take(Import, released.pk))
     stopped = upload(user, FILE)
-    claims.take(stopped.pk)
+    claims.take(Import, stopped.pk)
     grow_old(stopped)
     held_by_a_worker = upload(user, FILE)
-    claims.take(held_by_a_worker.pk)
+    claims.take(Import, held_by_a_worker.pk)
     half_there = uploads.create(user, "p.csv", len(FILE), uploads.ImportOptions())
     uploads.append(uploads.take_turn(half_there.upload_id), FILE[:500])
     nothing_there = uploads.create(user, "p.csv", len(FILE), uploads.ImportOptions())
@@ -686,7 +687,7 @@ def test_a_forgotten_import_ends_as_if_nothing_had_been(user, settings):
     for _ in range(200):
         grow_old(job)
         for job_id in sweep.forgotten_imports():  # as the worker that then gets killed again
-            pipeline.step(claims.take(job_id))
+            runner.step(pipeline.WORK, claims.take(Import, job_id))
     job.refresh_from_db()
     assert job.state == ImportState.DONE
     assert counts(job) == import_oracle.expect(FILE).counts
