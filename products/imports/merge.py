@@ -89,7 +89,12 @@ def merge_batch(job: Import, until_line: int) -> Counts:
 
 def compare_batch(job: Import, until_line: int) -> Counts:
     """What `merge_batch` would do with the lines after `job.check_line`; changes nothing."""
-    return _run(COMPARE, job, job.check_line, until_line)
+    return compare_lines(job, job.check_line, until_line)
+
+
+def compare_lines(job: Import, after_line: int, until_line: int) -> Counts:
+    """What merging the lines after `after_line` up to `until_line` would do."""
+    return _run(COMPARE, job, after_line, until_line)
 
 
 def _run(statement: str, job: Import, after_line: int, until_line: int) -> Counts:

@@ -1,6 +1,7 @@
 """A product of the catalogue."""
 
 from django.db import models
+from django.db.models import F
 from django.db.models.functions import Lower, Now
 
 
@@ -8,7 +9,7 @@ class Product(models.Model):
     """One row of the catalogue, identified by its SKU without regard to case.
 
     `sku` keeps the case it was last given. Nothing refers to this table by a
-    foreign key, so that *delete all* can be one TRUNCATE.
+    foreign key, so that *delete all* can move it aside.
     """
 
     SKU_CHARACTERS = 128
@@ -26,6 +27,13 @@ class Product(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("sku"), name="products_product_sku_key")]
+        # One for each order of the list, with a filter by state or without. The index of
+        # searches is no constant part of the table: products/catalogue/search_index.py.
+        indexes = [
+            models.Index(F("active"), F("id"), name="products_product_by_id"),
+            models.Index(F("active"), Lower("sku"), name="products_product_by_sku"),
+            models.Index(F("active"), Lower("name"), F("id"), name="products_product_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.sku

@@ -1,0 +1,104 @@
+"""The index that searches need, as a thing that may be away: dropped by large imports, built again.
+
+A merge of many rows is several times slower with it than without it and a build afterwards
+(products/imports/search_upkeep.py decides). While it is away, search.py finds beginnings only.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from django.db import connection, transaction
+
+logger = logging.getLogger(__name__)
+
+TABLE = "products_product"
+NAME = "products_product_search"
+# What is searched, as an expression of a product's columns. A line feed stands between
+# them: no word of a search holds one, so none is found across two columns.
+TEXT = "lower((((sku)::text || E'\\n' || (name)::text) || E'\\n') || description)"
+# The second column is a number that grows with the ids, one for each SEGMENT_IDS of them.
+# With it the newest matches are found without looking at all: search.py asks segment by segment.
+SEGMENT_BITS = 14
+SEGMENT = f"(id >> {SEGMENT_BITS})"
+DEFINITION = f"USING gin ({TEXT} gin_trgm_ops, {SEGMENT}) WITH (fastupdate = off)"
+
+State = Literal["ready", "building", "missing"]
+
+BUILDER = 0x53_54_4B_52  # number of the advisory lock that a builder holds
+MEMORY = "256MB"  # a quarter less time than with the default 64 MB
+DROP_LOCK_MS = 500  # a page waits no longer than this for a drop that waits for a search
+
+
+def state() -> State:
+    """Whether searches can use it: "building" and "missing" mean not yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)),"
+            " EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            "  AND classid = 0 AND objid = %s AND objsubid = 1"
+            "  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+            [NAME, BUILDER],
+        )
+        valid, at_work = cursor.fetchone()
+    if valid:
+        return "ready"
+    return "building" if at_work else "missing"
+
+
+def drop() -> None:
+    """Drop it within the current transaction, ending a build under way.
+
+    Raises OperationalError (lock timeout, 55P03) while a search uses it: try again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s)", [NAME])
+        if cursor.fetchone()[0] is None:
+            return
+        cursor.execute(
+            "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND classid = 0 AND objid = %s AND objsubid = 1 AND pid <> pg_backend_pid()"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [BUILDER],
+        )
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{DROP_LOCK_MS}ms"])
+        cursor.execute(f"DROP INDEX IF EXISTS {NAME}")
+    logger.info("search index dropped")
+
+
+def build() -> bool:
+    """Build it beside reads and writes where it is not ready; returns whether it did.
+
+    False also where somebody else builds it. Not for use within a transaction. What a killed
+    build leaves behind is dropped and built again. Takes about 12 s for 500,000 products.
+    """
+    with _only_builder() as alone:
+        if not alone or state() == "ready":
+            return False
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}")
+            cursor.execute(f"SET maintenance_work_mem = '{MEMORY}'")
+            try:
+                cursor.execute(f"CREATE INDEX CONCURRENTLY {NAME} ON {TABLE} {DEFINITION}")
+            finally:
+                cursor.execute("RESET maintenance_work_mem")
+            # Of an expression the planner knows nothing before: totals are its estimates.
+            cursor.execute(f"ANALYZE {TABLE}")
+    logger.info("search index built")
+    return True
+
+
+@contextmanager
+def _only_builder() -> Iterator[bool]:
+    """Whether nobody else builds it; ends with the session when we are killed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [BUILDER])
+        alone = cursor.fetchone()[0]
+    try:
+        yield alone
+    finally:
+        if alone:
+            transaction.set_autocommit(True)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [BUILDER])

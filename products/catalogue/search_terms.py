@@ -1,0 +1,56 @@
+"""The words of a search, and what each asks of a product, as SQL. Pure.
+
+A word is found anywhere in SKU, name and description, without regard to case. A word too
+short for the index is found at the beginning of SKU or name.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+MAX_WORDS = 8
+# pg_trgm looks up groups of three characters. Of a word in `LIKE '%word%'` it can use three
+# letters or digits in a row, and two before another sign (that is where a word ends).
+INDEXED = re.compile(r"[^\W_]{3}|[^\W_]{2}[\W_]")
+
+Condition = tuple[str, list[str]]
+"""SQL and its parameters."""
+
+
+def words(search: str) -> list[str]:
+    """The words that a product must hold, each once, at most MAX_WORDS."""
+    return list(dict.fromkeys(search.split()))[:MAX_WORDS]
+
+
+def is_indexed(word: str) -> bool:
+    """Whether the index helps to find products that hold `word` anywhere."""
+    return INDEXED.search(word) is not None
+
+
+def condition(chosen: Sequence[str], text: str, *, beginnings: bool = False) -> Condition:
+    """What a product must fulfil to hold all of the words.
+
+    `text` is the expression that the index is made of. With `beginnings` every word is looked
+    for at the beginning of SKU and name only: what can be done without that index.
+    """
+    parts: list[str] = []
+    values: list[str] = []
+    for word in chosen:
+        if is_indexed(word) and not beginnings:
+            parts.append(f"{text} LIKE lower(%s)")
+            values.append(f"%{plain(word)}%")
+        else:
+            parts.append("(lower(sku) LIKE lower(%s) OR lower(name) LIKE lower(%s))")
+            values += [f"{plain(word)}%"] * 2
+    return " AND ".join(parts), values
+
+
+def plain(word: str) -> str:
+    """`word` for LIKE, where `%` and `_` would stand for anything."""
+    return re.sub(r"([\\%_])", r"\\\1", word)
+
+
+def both(conditions: Iterable[Condition]) -> Condition:
+    """All of the conditions; TRUE where there is none."""
+    given = [(sql, values) for sql, values in conditions if sql]
+    sql = " AND ".join(sql for sql, _ in given)
+    return sql or "TRUE", [value for _, values in given for value in values]

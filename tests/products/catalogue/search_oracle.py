@@ -1,0 +1,46 @@
+"""What a search should find, the slow and obvious way."""
+
+from collections.abc import Iterable
+
+from products.models import Product
+
+KEYS = {
+    "newest": lambda product: -product.pk,
+    "sku": lambda product: product.sku.lower(),
+    "name": lambda product: (product.name.lower(), product.pk),
+}
+
+
+def holds(product: Product, word: str) -> bool:
+    """A word with three letters in a row is found anywhere, a shorter one at a beginning."""
+    word = word.lower()
+    if any(len(run) >= 3 for run in _runs(word)) or _ends_inside(word):
+        return any(word in text.lower() for text in _texts(product))
+    return any(text.lower().startswith(word) for text in (product.sku, product.name))
+
+
+def ids(products: Iterable[Product], search: str, active: bool | None, sort: str) -> list[int]:
+    """Ids of all pages together."""
+    found = [
+        product
+        for product in products
+        if active in (None, product.active)
+        and all(holds(product, word) for word in search.split()[:8])
+    ]
+    return [product.pk for product in sorted(found, key=KEYS[sort])]
+
+
+def _texts(product: Product) -> tuple[str, str, str]:
+    return product.sku, product.name, product.description
+
+
+def _runs(word: str) -> list[str]:
+    return "".join(sign if sign.isalnum() else " " for sign in word).split()
+
+
+def _ends_inside(word: str) -> bool:
+    """Whether two letters are followed by a sign that is none: "st-o", "100%"."""
+    return any(
+        word[at].isalnum() and word[at + 1].isalnum() and not word[at + 2].isalnum()
+        for at in range(len(word) - 2)
+    )

@@ -1,0 +1,31 @@
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connection
+
+
+@pytest.fixture
+def workers() -> Iterator[Callable[..., Future]]:
+    """`workers(function, *arguments)`: its Future, run in a thread with a connection of its own."""
+
+    def work(function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        yield lambda function, *arguments: pool.submit(work, function, *arguments)
+
+
+@pytest.fixture
+def other(transactional_db) -> Iterator[Any]:
+    """A database connection of somebody else."""
+    parameters = connection.get_connection_params()
+    names = ("dbname", "user", "password", "host", "port")
+    found = psycopg2.connect(**{name: parameters[name] for name in names if name in parameters})
+    yield found
+    found.close()

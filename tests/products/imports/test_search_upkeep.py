@@ -1,0 +1,133 @@
+"""The search index beside merges: kept, dropped, built again, whatever is killed meanwhile."""
+
+import pytest
+from django.db import connection
+
+from products import tasks
+from products.catalogue import search, search_index
+from products.catalogue.filters import Filter
+from products.imports import search_upkeep
+from products.models import Import, ImportState, Product
+from tests.services.waiting import until
+
+from . import importing
+
+HEADER = importing.HEADER
+ROWS = 300
+
+
+def rows(*, numbers: range = range(ROWS), text: str = "first") -> bytes:
+    return HEADER + b"".join(b"Lamp %d,S-%05d,%s\r\n" % (n, n, text.encode()) for n in numbers)
+
+
+@pytest.fixture(autouse=True)
+def _small_imports_count_as_large(monkeypatch):
+    monkeypatch.setattr(search_upkeep, "DROP_FROM_ROWS", ROWS // 10)
+
+
+@pytest.mark.django_db
+def test_a_first_import_goes_on_without_the_index(user):
+    importing.import_bytes(user, rows())
+    assert search_index.state() == "missing"
+    assert search_upkeep.is_due()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("again", "state"),
+    [
+        (rows(), "ready"),  # unchanged
+        (rows(numbers=range(20), text="new"), "ready"),
+        (rows(numbers=range(ROWS, ROWS + 60)), "ready"),  # a sixth is new
+        (rows(numbers=range(ROWS, ROWS + 150)), "missing"),  # a third is new
+        (rows(text="new"), "missing"),
+    ],
+)
+@pytest.mark.parametrize("check_first", [False, True])
+def test_a_later_import_drops_the_index_where_it_changes_much(
+    user, monkeypatch, again, state, check_first
+):
+    monkeypatch.setattr(search_upkeep, "DROP_FROM_ROWS", 10**9)
+    importing.import_bytes(user, rows())
+    monkeypatch.setattr(search_upkeep, "DROP_FROM_ROWS", ROWS // 10)
+    monkeypatch.setattr(search_upkeep, "SAMPLE_LINES", 20)
+
+    job = importing.import_bytes(user, again, check_first=check_first)
+    if check_first:
+        Import.objects.filter(pk=job.pk).update(approved=True)
+        job = importing.run(job)
+
+    assert job.state == ImportState.DONE
+    assert search_index.state() == state
+
+
+@pytest.mark.django_db
+def test_it_is_not_due_while_another_import_merges(user):
+    search_index.drop()
+    job = importing.upload(user, rows())
+    assert search_upkeep.is_due()
+    Import.objects.filter(pk=job.pk).update(state=ImportState.MERGING)
+    assert not search_upkeep.is_due()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_builds_it_again_and_searches_find_everything(user):
+    importing.import_bytes(user, rows())
+    assert search.find(Filter("amp 17")).degraded
+
+    tasks.build_search_index()
+
+    assert search_index.state() == "ready"
+    found = search.find(Filter("amp 17"))
+    assert not found.degraded
+    assert [product.sku for product in found.rows] == []  # "17" is short: a beginning
+    assert search.find(Filter("amp first")).total.rows == ROWS
+    assert not search_index.build()
+
+
+@pytest.fixture
+def half_built(user, workers, other):
+    """A build that waits for somebody's transaction; `half_built()` is what it came to."""
+    search_index.drop()
+    Product.objects.create(sku="S", name="N")
+    with other.cursor() as cursor:
+        cursor.execute("UPDATE products_product SET name = 'M'")
+    build = workers(search_index.build)
+    until(lambda: search_index.state() == "building" and _exists(), 10)
+    yield build
+    other.rollback()
+    search_index.build()
+
+
+def _exists() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [search_index.NAME])
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_killed_build_leaves_behind_is_built_again(half_built, other):
+    assert not search_index.build()  # one is at work
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND objid = %s",
+            [search_index.BUILDER],
+        )
+    assert half_built.exception(timeout=10) is not None
+    assert search_index.state() == "missing"
+    assert _exists()  # but it can't be used
+
+    other.rollback()
+    assert search_index.build()
+    assert search_index.state() == "ready"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_merge_that_drops_it_ends_a_build_under_way(half_built, other):
+    other.rollback()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT count(*) FROM products_upload")
+    search_index.drop()
+    assert not _exists()
+    half_built.exception(timeout=10)
