@@ -1,8 +1,11 @@
 """Celery tasks of the catalogue: ids in, one bounded call, safe to run twice."""
 
+from django.utils import timezone
+
 from config.celery import app
 
-from .imports import claims, merge, pipeline, sweep, wakeups
+from .catalogue import bulk, delete_all, deletions, history, search_index
+from .imports import merge, pipeline, search_upkeep, sweep, wakeups
 
 
 @app.task
@@ -15,9 +18,19 @@ def advance_import(job_id: int) -> None:
 @app.task
 def sweep_imports() -> None:
     """Bring back imports that nobody works on: after a kill, a lost message, a broker away."""
-    claims.end_frozen_holders()
+    sweep.end_frozen_holders()
     for job_id in sweep.forgotten_imports():
         wakeups.advance(job_id)
+    if search_upkeep.is_due():
+        search_upkeep.rebuild()
+
+
+# Alone it is not bounded in time: some seconds for 500,000 products, minutes for millions.
+@app.task(time_limit=4 * 3600, soft_time_limit=4 * 3600 - 60)
+def build_search_index() -> None:
+    """Build the index that searches need, after an import that went on without it."""
+    if search_upkeep.is_due():
+        search_index.build()
 
 
 @app.task
@@ -27,6 +40,29 @@ def purge_uploads() -> None:
 
 
 @app.task
+def purge_catalogue() -> None:
+    """Let go of old history, and of copies whose time to be restored is over."""
+    history.purge(timezone.now())
+    deletions.purge()
+
+
+@app.task
 def analyze_catalogue() -> None:
     """Refresh the planner's statistics after a merge."""
     merge.analyze()
+
+
+@app.task
+def advance_bulk_change(bulk_id: int) -> None:
+    """Move a bulk change on by some seconds and queue the rest."""
+    if bulk.advance(bulk_id):
+        bulk.wake(bulk_id)
+
+
+@app.task
+def sweep_bulk_changes() -> None:
+    """Bring back what nobody works on: bulk changes, and the count of a delete all."""
+    for bulk_id in bulk.forgotten():
+        bulk.wake(bulk_id)
+    for deletion_id in delete_all.uncounted().values_list("pk", flat=True):
+        delete_all.count_kept(deletion_id)
