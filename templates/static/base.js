@@ -33,17 +33,19 @@ window.stockroom = (() => {
   }
 
   const TOAST_MS = 8000;
+  const ACTION_MS = 30000; // one that offers Undo
   function fade(note) {
     if (!note.matches(".toast.success, .toast.info")) return;
+    const stay = note.querySelector("form") ? ACTION_MS : TOAST_MS;
     const leave = () => {
       // Still being read or pointed at: stay another while.
       if (note.matches(":hover, :focus-within")) setTimeout(leave, TOAST_MS);
       else note.remove();
     };
-    setTimeout(leave, TOAST_MS);
+    setTimeout(leave, stay);
   }
 
-  // <time datetime="…" data-local="time|date|"> in the reader's zone and habits.
+  // <time datetime="…" data-local="time|date|ago|"> in the reader's zone and habits.
   const TIME_STYLES = {
     "": { dateStyle: "medium", timeStyle: "short" },
     date: { dateStyle: "medium" },
@@ -53,9 +55,18 @@ window.stockroom = (() => {
     for (const time of root.querySelectorAll("time[data-local]")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      time.textContent = new Intl.DateTimeFormat(undefined, TIME_STYLES[time.dataset.local]).format(at);
-      time.title = `${time.dateTime}`;
+      const { local } = time.dataset;
+      time.textContent = local === "ago" ? ago(at) : new Intl.DateTimeFormat(undefined, TIME_STYLES[local]).format(at);
+      time.title = local === "ago" ? new Intl.DateTimeFormat(undefined, TIME_STYLES[""]).format(at) : time.dateTime;
     }
+  }
+
+  /** "now", "2 min ago", "3 h ago", then the date. */
+  function ago(at) {
+    const minutes = Math.floor((Date.now() - at) / 60000);
+    if (minutes < -1 || minutes >= 24 * 60) return new Intl.DateTimeFormat(undefined, TIME_STYLES.date).format(at);
+    if (minutes < 1) return "now";
+    return minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
   }
 
   function chooseTheme(theme) {
@@ -115,7 +126,9 @@ window.stockroom = (() => {
     offline = toast("The server does not answer. Check your connection, then try again.", "error");
   });
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) offline?.remove();
+    if (!event.detail.successful) return;
+    offline?.remove();
+    event.target.closest?.(".toast")?.remove(); // Undo was pressed
   });
   document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt.parentElement ?? document));
 
@@ -126,6 +139,7 @@ window.stockroom = (() => {
     for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) fade(node);
   }).observe($("#messages"), { childList: true });
   localTimes(document);
+  setInterval(() => localTimes(document), 60000); // "2 min ago" ages
   showTheme();
 
   return { csrf, toast, localTimes };
