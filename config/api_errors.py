@@ -4,16 +4,18 @@
 
 `code` is for programs and stays the same, `message` is for people and says what
 to do, `fields` is there only where single fields of the input are at fault
-(nested ones by path: "items.0.sku"). Codes by status:
+(nested ones by path: "items.0.sku"), `other` only where something else stands in
+the way: {"id": 7, "url": "http://…/api/products/7/"}. Codes by status:
 
     400 invalid, parse_error    401 not_authenticated, authentication_failed
     403 permission_denied, csrf_failed    404 not_found    405 method_not_allowed
     406 not_acceptable    409 conflict    413 too_large    415 unsupported_media_type
     429 throttled    500 server_error    503 unavailable
 
-A view's own code (APIException.default_code) goes through. Retry-After, Allow and
-WWW-Authenticate are kept. DRF calls `exception_handler`; config.pages and the
-login middleware call `response` where no DRF view is in charge.
+A view's own code (APIException.default_code) goes through, and so do `other`, `fields` and
+`headers` of the exception. Retry-After, Allow and WWW-Authenticate are kept. DRF calls
+`exception_handler`; config.pages and the login middleware call `response` where no DRF view
+is in charge.
 """
 
 import logging
@@ -55,7 +57,12 @@ def wants_json(request: HttpRequest) -> bool:
 
 
 def body(
-    status: int, message: str = "", *, code: str = "", fields: dict[str, list[str]] | None = None
+    status: int,
+    message: str = "",
+    *,
+    code: str = "",
+    fields: dict[str, list[str]] | None = None,
+    other: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The error as a dict; what is left out comes from the status."""
     default_code, default_message = DEFAULTS.get(status, ("error", _phrase(status)))
@@ -65,6 +72,8 @@ def body(
     }
     if fields:
         error["fields"] = fields
+    if other:
+        error["other"] = other
     return {"error": error}
 
 
@@ -92,7 +101,15 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     elif isinstance(exc, Http404 | PermissionDenied):
         answer.data = body(answer.status_code, str(exc) if _is_ours(exc) else "")
     else:
-        answer.data = body(answer.status_code, _advice(exc, context), code=_code(exc))
+        answer.data = body(
+            answer.status_code,
+            _advice(exc, context),
+            code=_code(exc),
+            fields=getattr(exc, "fields", None),
+            other=getattr(exc, "other", None),
+        )
+    for name, value in getattr(exc, "headers", {}).items():
+        answer[name] = value
     return answer
 
 

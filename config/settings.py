@@ -172,6 +172,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.caching.NotKeptMiddleware",
+    "config.accounts.rate_limit.RateHeaders",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -290,12 +291,19 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["config.accounts.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["config.json_bodies.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["config.accounts.rate_limit.TokenRate"],
+    "DEFAULT_SCHEMA_CLASS": "config.api_schema.Schema",
     "EXCEPTION_HANDLER": "config.api_errors.exception_handler",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Stockroom API",
     "VERSION": "1",
+    "DESCRIPTION": (BASE_DIR / "config" / "api_introduction.md").read_text(),
+    "DEFAULT_GENERATOR_CLASS": "config.api_schema.Generator",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.api_schema.finish",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -364,6 +372,26 @@ CELERY_BEAT_SCHEDULE = {
     },
     "purge-uploads": {
         "task": "products.tasks.purge_uploads",
+        "schedule": timedelta(minutes=10),
+        "options": {"queue": "default", "expires": 600},
+    },
+    "purge-answers": {
+        "task": "config.idempotency.tasks.purge_answers",
+        "schedule": timedelta(minutes=10),
+        "options": {"queue": "default", "expires": 600},
+    },
+    "sweep-bulk-changes": {
+        "task": "products.tasks.sweep_bulk_changes",
+        "schedule": timedelta(seconds=IMPORT_SWEEP_SECONDS),
+        "options": {"queue": "default", "expires": 60},
+    },
+    "purge-catalogue": {
+        "task": "products.tasks.purge_catalogue",
+        "schedule": timedelta(minutes=10),
+        "options": {"queue": "default", "expires": 600},
+    },
+    "purge-events": {
+        "task": "webhooks.tasks.purge_events",
         "schedule": timedelta(minutes=10),
         "options": {"queue": "default", "expires": 600},
     },

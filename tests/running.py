@@ -23,6 +23,7 @@ SHORT_PERIODS = {
     "UPLOAD_BLOCK_BYTES": "65536",
     "IMPORT_PART_BYTES": "262144",
     "IMPORT_BATCH_LINES": "500",
+    "API_REQUESTS_PER_MINUTE": "1000000",  # generated requests come faster than anybody's
 }
 # Ours for the run's own engines and tests, not for another Stockroom.
 NOT_PASSED_ON = {

@@ -7,6 +7,8 @@ from contextlib import suppress
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from config import counters
+
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 10  # on one account from one address
@@ -26,7 +28,7 @@ def attempt(account: str, address: str) -> bool:
     # share an address with, by attempts that are refused anyway.
     try:
         for key, most in _limits(account, address):
-            if _count(key) > most:
+            if counters.count(key, WINDOW_SECONDS).count > most:
                 logger.warning("too many failed logins from %s for one account", address)
                 return False
     except RedisError as error:
@@ -52,14 +54,6 @@ def _limits(account: str, address: str) -> list[tuple[str, int]]:
         (_key("address", address), MAX_FROM_ADDRESS),
         (_key("account", account), MAX_ON_ACCOUNT),
     ]
-
-
-def _count(key: str) -> int:
-    try:
-        cache.add(key, 0, WINDOW_SECONDS)
-        return cache.incr(key)
-    except ValueError:  # the window ended between the two calls
-        return 1
 
 
 def _uncount(key: str) -> None:

@@ -5,14 +5,23 @@ from typing import Any
 
 from django_eventstream.channelmanager import ChannelManagerBase
 
-# Full names of channels. An area adds its own here.
-CHANNELS = re.compile(r"imports|import-\d{1,18}")
+from config.accounts import scopes
+from config.accounts.models import ApiToken
+from config.accounts.permissions import may
+
+# Full names of channels, by the area whose read right they need. An area adds its own here.
+CHANNELS = {
+    "catalogue": re.compile(r"imports|(?:import|bulk)-[0-9]{1,18}"),
+}
 
 
 class ChannelManager(ChannelManagerBase):  # type: ignore[misc]
     def can_read_channel(self, user: Any, channel: str) -> bool:
-        """Whether `user` (None: nobody) may read `channel`: everybody who is signed in."""
-        return user is not None and user.is_authenticated and is_channel(channel)
+        """Whether `user` (None: nobody) may read `channel`: who may read its area."""
+        needed = needed_right(channel)
+        if user is None or needed is None or not user.is_authenticated:
+            return False
+        return may(user, needed)
 
     def is_channel_reliable(self, channel: str) -> bool:
         """Never: a stored event costs 7 queries, and a page can always read the state."""
@@ -21,4 +30,18 @@ class ChannelManager(ChannelManagerBase):  # type: ignore[misc]
 
 def is_channel(name: str) -> bool:
     """Whether anything is ever sent on a channel of this name."""
-    return CHANNELS.fullmatch(name) is not None
+    return needed_right(name) is not None
+
+
+def needed_right(channel: str) -> str | None:
+    """What a reader needs ("catalogue:read"), None where there is no such channel."""
+    for area, names in CHANNELS.items():
+        if names.fullmatch(channel):
+            return f"{area}:read"
+    return None
+
+
+def token_may_read(token: ApiToken, channel: str) -> bool:
+    """Whether the token's scopes cover `channel`; its owner's role is another matter."""
+    needed = needed_right(channel)
+    return needed is not None and scopes.allows(token.scopes, needed)

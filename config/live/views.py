@@ -9,12 +9,13 @@ from http import HTTPStatus
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET
 from django_eventstream.utils import get_channelmanager
+from rest_framework.exceptions import AuthenticationFailed
 
 from config import api_errors
+from config.accounts.authentication import TokenAuthentication
 
-from .channels import is_channel
+from .channels import is_channel, needed_right, token_may_read
 
 GRANT = "stockroom.grant"  # key in the ASGI scope under which the asker leaves a Grant
 
@@ -28,21 +29,50 @@ class Grant:
 
 
 @login_not_required  # an EventSource can't follow a redirect to a login page
-@require_GET
 def events(request: HttpRequest, channel: str) -> HttpResponse:
-    """Grant the stream of `channel`, or say why not."""
+    """Grant the stream of `channel`, or say why not.
+
+    To who is signed in, and to an API token (`Authorization: Bearer`) with the channel's scope.
+    """
+    if request.method != "GET":
+        return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Use GET.", {"Allow": "GET"})
+    try:
+        found = TokenAuthentication().authenticate(request)
+    except AuthenticationFailed as failure:
+        return _unauthorized(str(failure.detail), "authentication_failed")
+    user, token = found if found is not None else (request.user, None)
+    if not user.is_authenticated:
+        return _unauthorized("Sign in, or send an API token, to follow this live.")
     if not is_channel(channel):
-        return api_errors.response(HTTPStatus.NOT_FOUND, f"There is no channel {channel}.")
-    if not request.user.is_authenticated:
-        return api_errors.response(HTTPStatus.UNAUTHORIZED, "Sign in to follow this page live.")
-    if not get_channelmanager().can_read_channel(request.user, channel):
-        return api_errors.response(HTTPStatus.FORBIDDEN, f"You may not read {channel}.")
+        return _refusal(HTTPStatus.NOT_FOUND, "There is no such channel.")
+    if token is not None and not token_may_read(token, channel):
+        needed = needed_right(channel)
+        return _refusal(
+            HTTPStatus.FORBIDDEN,
+            f"This API token lacks the scope {needed}. Create one that has it under /account/.",
+        )
+    if not get_channelmanager().can_read_channel(user, channel):
+        return _refusal(HTTPStatus.FORBIDDEN, "You may not read this channel.")
     grant = request.META.get("asgi.scope", {}).get(GRANT)
     if grant is None:
         return api_errors.response(
             HTTPStatus.NOT_IMPLEMENTED, "Streams need the ASGI server (config.asgi); poll instead."
         )
-    grant.user_id, grant.channels = request.user.pk, {channel}
+    grant.user_id, grant.channels = user.pk, {channel}
     # The proxies on the way: keep nothing back, keep nothing.
     headers = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
     return HttpResponse(content_type="text/event-stream", headers=headers)
+
+
+def _refusal(
+    status: HTTPStatus, message: str, headers: dict[str, str] | None = None, *, code: str = ""
+) -> HttpResponse:
+    answer = api_errors.response(status, message, code=code)
+    for name, value in (headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+def _unauthorized(message: str, code: str = "") -> HttpResponse:
+    headers = {"WWW-Authenticate": 'Bearer realm="Stockroom"'}
+    return _refusal(HTTPStatus.UNAUTHORIZED, message, headers, code=code)

@@ -5,7 +5,6 @@ from typing import Any
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
 from django.http import Http404
-from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.exceptions import APIException, ParseError
@@ -15,7 +14,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.accounts.authentication import TokenAuthentication
+from config.api_input import StrictQuery, no_body
 from config.api_pages import ByLine, NewestFirst
+from config.api_schema import LOCATION, refused
 from products.models import Import, ImportReject
 
 from . import pipeline, uploads
@@ -35,10 +36,11 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
-class ImportList(generics.ListAPIView):
+class ImportList(StrictQuery, generics.ListAPIView):
     """`/api/imports/`: all imports, newest first; create one from a multipart form."""
 
     scope_area = "catalogue"
+    schema_tag = "Imports"
     serializer_class = ImportSerializer
     pagination_class = NewestFirst
     parser_classes = [MultiPartParser]
@@ -51,8 +53,15 @@ class ImportList(generics.ListAPIView):
             return [TokenAuthentication()]
         return super().get_authenticators()
 
+    @extend_schema(operation_id="imports_list", summary="Imports, the newest first")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
     @extend_schema(
+        operation_id="imports_create",
         summary="Import a CSV file (token only)",
+        description="Follow it at Location. For large files over weak lines see Uploads.",
+        parameters=[LOCATION],
         request={"multipart/form-data": NewImportSerializer},
         responses={202: ImportSerializer},
     )
@@ -74,83 +83,127 @@ class ImportList(generics.ListAPIView):
             check_first=form.validated_data["check_first"],
         )
         job = uploads.start_import(form.validated_data["file"].upload, options)
-        return Response(
-            ImportSerializer(job).data,
-            status=status.HTTP_202_ACCEPTED,
-            headers={"Location": request.build_absolute_uri(reverse("import", args=[job.pk]))},
-        )
+        return _answer(request, job)
 
 
-class ImportDetail(generics.RetrieveAPIView):
+class ImportDetail(StrictQuery, APIView):
     """`/api/imports/{id}/`: state, position and counts."""
 
     scope_area = "catalogue"
-    serializer_class = ImportSerializer
-    queryset = Import.objects.select_related("upload", "created_by")
+    schema_tag = "Imports"
+
+    @extend_schema(
+        operation_id="imports_retrieve", summary="How far an import is", responses=ImportSerializer
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        return Response(ImportSerializer(_import(pk), context={"request": request}).data)
 
 
-class ImportAction(APIView):
+class ImportAction(StrictQuery, APIView):
     """A change of one import's course; answers with its state."""
 
     scope_area = "catalogue"
+    schema_tag = "Imports"
 
     def act(self, request: Request, job: Import) -> Import:
         raise NotImplementedError
 
-    def post(self, request: Request, pk: int) -> Response:
+    def answer(self, request: Request, pk: int) -> Response:
         try:
             job = self.act(request, _import(pk))
         except pipeline.NotRepeatable as error:
             raise Conflict(str(error)) from None
-        return Response(ImportSerializer(_import(job.pk)).data, status=status.HTTP_202_ACCEPTED)
+        return _answer(request, _import(job.pk))
 
 
-@extend_schema(
-    summary="Cancel; what was merged so far stays",
-    request=None,
-    responses={202: ImportSerializer},
-)
 class CancelImport(ImportAction):
+    """`/api/imports/{id}/cancel/`."""
+
+    @extend_schema(
+        operation_id="imports_cancel",
+        summary="Cancel; what was merged so far stays",
+        description="Takes no body.",
+        parameters=[LOCATION],
+        request=None,
+        responses={202: ImportSerializer, **refused(_409="It has ended already.")},
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        return self.answer(request, pk)
+
     def act(self, request: Request, job: Import) -> Import:
+        no_body(request)
         if job.ended:
             raise Conflict(f"This import has ended already ({job.state}).")
         pipeline.cancel(job.pk)
         return job
 
 
-@extend_schema(
-    summary="Say yes to a checked import", request=None, responses={202: ImportSerializer}
-)
 class ApproveImport(ImportAction):
+    """`/api/imports/{id}/approve/`."""
+
+    @extend_schema(
+        operation_id="imports_approve",
+        summary="Say yes to a checked import",
+        description="Takes no body.",
+        parameters=[LOCATION],
+        request=None,
+        responses={202: ImportSerializer, **refused(_409="It does not wait for a yes.")},
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        return self.answer(request, pk)
+
     def act(self, request: Request, job: Import) -> Import:
+        no_body(request)
         if not pipeline.approve(job.pk):
             raise Conflict("This import does not wait for a yes.")
         return job
 
 
-@extend_schema(
-    summary="Run again from the stored file, e.g. in another encoding",
-    request=RepeatSerializer,
-    responses={202: ImportSerializer},
-)
 class RepeatImport(ImportAction):
+    """`/api/imports/{id}/repeat/`."""
+
+    @extend_schema(
+        operation_id="imports_repeat",
+        summary="Run again from the stored file, e.g. in another encoding",
+        description="Answers with the new import.",
+        parameters=[LOCATION],
+        request=RepeatSerializer,
+        responses={
+            202: ImportSerializer,
+            **refused(_409="It has not ended, its file is gone, or it runs again already."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        return self.answer(request, pk)
+
     def act(self, request: Request, job: Import) -> Import:
         form = RepeatSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         return pipeline.repeat(job, request.user, **form.validated_data)
 
 
-class RejectList(generics.ListAPIView):
+class RejectList(StrictQuery, generics.ListAPIView):
     """`/api/imports/{id}/rejects/`: lines that did not go in, by line."""
 
     scope_area = "catalogue"
+    schema_tag = "Imports"
     serializer_class = RejectSerializer
     pagination_class = ByLine
+
+    @extend_schema(operation_id="imports_rejects", summary="Lines that did not go in, by line")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[ImportReject]:
         if getattr(self, "swagger_fake_view", False):
             return ImportReject.objects.none()
         return _import(self.kwargs["pk"]).rejects.all()
+
+
+def _answer(request: Request, job: Import) -> Response:
+    """The import's state, and where it can be asked for."""
+    data = ImportSerializer(job, context={"request": request}).data
+    return Response(data, status=status.HTTP_202_ACCEPTED, headers={"Location": data["url"]})
 
 
 def _import(pk: Any) -> Import:

@@ -1,11 +1,15 @@
 """REST shapes of imports."""
 
 from rest_framework import serializers
+from rest_framework.reverse import reverse
 
+from config.api_input import Query, Strict, TrueFalse, TrueFalseWord
 from products.models import Import, ImportReject, ImportState, Upload
 
-from .progress import snapshot
+from .progress import channel, snapshot
 from .uploads import ENCODINGS
+
+FINGERPRINT_CHARACTERS = 255
 
 
 class RecentRejectSerializer(serializers.Serializer):
@@ -19,6 +23,8 @@ class ImportSerializer(serializers.Serializer):
     """An import as `progress.snapshot` tells it."""
 
     id = serializers.IntegerField()
+    url = serializers.URLField()
+    events_url = serializers.URLField(help_text="Its live stream (server-sent events).")
     state = serializers.ChoiceField(ImportState.choices)
     state_label = serializers.CharField()
     ended = serializers.BooleanField()
@@ -60,7 +66,14 @@ class ImportSerializer(serializers.Serializer):
     recent_rejects = RecentRejectSerializer(many=True)
 
     def to_representation(self, instance: Import) -> dict:
-        return super().to_representation(snapshot(instance))
+        request = self.context["request"]
+        return super().to_representation(
+            {
+                **snapshot(instance),
+                "url": reverse("import", [instance.pk], request=request),
+                "events_url": reverse("events", [channel(instance.pk)], request=request),
+            }
+        )
 
 
 class UploadSerializer(serializers.Serializer):
@@ -89,20 +102,28 @@ class UploadSerializer(serializers.Serializer):
         return super().to_representation(upload)
 
 
-class NewImportSerializer(serializers.Serializer):
+class UploadListQuery(Query):
+    """Parameters of the list of unfinished uploads."""
+
+    fingerprint = serializers.CharField(
+        required=False, allow_blank=True, max_length=FINGERPRINT_CHARACTERS
+    )
+
+
+class NewImportSerializer(Strict):
     """A file and what to do with it. Fields may stand before or after the file."""
 
     file = serializers.FileField(help_text="CSV with the columns sku, name and description.")
     encoding = serializers.ChoiceField(list(ENCODINGS.items()), default="utf-8")
     new_products = serializers.ChoiceField(["active", "inactive"], default="active")
-    check_first = serializers.BooleanField(default=False)
+    check_first = TrueFalseWord(default=False)
 
 
-class RepeatSerializer(serializers.Serializer):
+class RepeatSerializer(Strict):
     """What differs from the import that is repeated."""
 
     encoding = serializers.ChoiceField(list(ENCODINGS.items()), required=False)
-    check_first = serializers.BooleanField(required=False)
+    check_first = TrueFalse(required=False)
 
 
 class RejectSerializer(serializers.ModelSerializer):

@@ -15,33 +15,53 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.http import http_date
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.utils import OpenApiTypes, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import NotFound, ParseError, UnsupportedMediaType
+from rest_framework.exceptions import NotFound, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from config.api_input import StrictQuery
 from products.models import Import, Upload
 
 from . import pipeline, progress, uploads
-from .serializers import UploadSerializer
+from .serializers import UploadListQuery, UploadSerializer
 from .tus_errors import (
     VERSION,
     ChecksumMismatch,
     Conflict,
     Gone,
     LengthRequired,
+    Malformed,
     TooLarge,
     WrongVersion,
+)
+from .tus_schema import (
+    CHECKSUM,
+    DELETED,
+    EXPIRES,
+    HEAD_ANSWER,
+    IMPORT,
+    LENGTH,
+    LOCATION,
+    METADATA,
+    OFFSET,
+    OFFSET_NOW,
+    RESUMABLE,
+    TUS_ANSWER,
+    created,
+    patched,
 )
 
 CONTENT_TYPE = "application/offset+octet-stream"
 CHECKSUMS = ("sha1", "sha256", "md5")
 METADATA_CHARACTERS = 8_192  # HEAD echoes it, and clients read header lines up to about this
-TRUE = {"1", "true", "yes", "on"}
+CHECK_FIRST = {"": False, "false": False, "true": True}
+NEW_PRODUCTS = {"": True, "active": True, "inactive": False}
+METADATA_HEADER = "Upload-Metadata"
 
 
 class OffsetStream(BaseParser):
@@ -53,10 +73,12 @@ class OffsetStream(BaseParser):
         return {}
 
 
-class TusView(APIView):
+class TusView(StrictQuery, APIView):
     """What all requests of the protocol share: version check, headers, owner's uploads only."""
 
     scope_area = "catalogue"
+    schema_tag = "Uploads (tus 1.0)"
+    uncounted_methods = ("PATCH",)  # by the rate limit
     parser_classes = [OffsetStream]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -73,7 +95,12 @@ class TusView(APIView):
             response["Tus-Version"] = VERSION
         return response
 
-    @extend_schema(summary="What this tus server can do", responses={204: None})
+    @extend_schema(
+        operation_id="uploads_options",
+        summary="What this tus server can do",
+        parameters=TUS_ANSWER,
+        responses={204: None},
+    )
     def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(
             status=status.HTTP_204_NO_CONTENT,
@@ -86,31 +113,25 @@ class TusView(APIView):
         )
 
 
-LENGTH = OpenApiParameter("Upload-Length", OpenApiTypes.INT64, "header", required=True)
-METADATA = OpenApiParameter(
-    "Upload-Metadata",
-    OpenApiTypes.STR,
-    "header",
-    description="tus metadata: `filename`, `fingerprint`, `encoding` (utf-8 or cp1252),"
-    " `new_products` (active or inactive), `check_first` (true or false).",
-)
-RESUMABLE = OpenApiParameter("Tus-Resumable", OpenApiTypes.STR, "header", enum=[VERSION])
-
-
 class UploadList(TusView):
     """`/api/uploads/`: create an upload, find unfinished ones."""
 
+    documented_methods = ("OPTIONS",)
+    query_classes = {"GET": UploadListQuery}
+
     @extend_schema(
+        operation_id="uploads_create",
         summary="Create an upload and its import (tus creation)",
-        parameters=[RESUMABLE, LENGTH, METADATA],
+        description="PATCH the bytes to Location. Takes no body.",
+        parameters=[RESUMABLE, LENGTH, METADATA, LOCATION, EXPIRES, IMPORT],
         request=None,
-        responses={201: None},
+        responses=created(),
     )
     def post(self, request: Request) -> Response:
         if "Upload-Defer-Length" in request.headers:
-            raise ParseError("Upload-Defer-Length is not supported; send Upload-Length.")
+            raise Malformed("Upload-Defer-Length", "Not supported; send Upload-Length.")
         size = _whole_number(request, "Upload-Length")
-        metadata = parse_metadata(request.headers.get("Upload-Metadata", ""))
+        metadata = parse_metadata(request.headers.get(METADATA_HEADER, ""))
         try:
             job = uploads.create(
                 request.user,
@@ -123,7 +144,7 @@ class UploadList(TusView):
         except uploads.UploadTooLarge as error:
             raise TooLarge(str(error)) from None
         except uploads.UploadError as error:
-            raise ParseError(str(error)) from None
+            raise Malformed(METADATA_HEADER, str(error)) from None
         return Response(
             status=status.HTTP_201_CREATED,
             headers={
@@ -134,17 +155,18 @@ class UploadList(TusView):
         )
 
     @extend_schema(
+        operation_id="uploads_list",
         summary="Unfinished uploads of yours, to be gone on with",
-        parameters=[OpenApiParameter("fingerprint", OpenApiTypes.STR)],
+        description="The newest 50.",
+        parameters=[UploadListQuery],
         responses={200: UploadSerializer(many=True)},
     )
     def get(self, request: Request) -> Response:
         found = Upload.objects.filter(
             created_by=request.user, completed_at=None, purged_at=None, imports__isnull=False
         ).exclude(imports__state__in=Import.ENDED)
-        if "fingerprint" in request.query_params:
-            fingerprint = request.query_params["fingerprint"].replace("\0", "")
-            found = found.filter(fingerprint=fingerprint)
+        if "fingerprint" in self.query:
+            found = found.filter(fingerprint=self.query["fingerprint"])
         unfinished = UploadSerializer(
             found.order_by("-created_at")[:50], many=True, context={"request": request}
         )
@@ -154,7 +176,14 @@ class UploadList(TusView):
 class UploadDetail(TusView):
     """`/api/uploads/{id}/`: send bytes, ask how far it is, delete."""
 
-    @extend_schema(summary="How many bytes are stored", responses={200: None})
+    documented_methods = ("HEAD",)
+
+    @extend_schema(
+        operation_id="uploads_offset",
+        summary="How many bytes are stored",
+        parameters=[RESUMABLE, *HEAD_ANSWER],
+        responses=DELETED | {200: None},
+    )
     def head(self, request: Request, upload_id: UUID) -> Response:
         upload = _own_upload(request, upload_id)
         done = upload.completed_at is not None
@@ -168,14 +197,11 @@ class UploadDetail(TusView):
         return Response(status=status.HTTP_200_OK, headers=headers)
 
     @extend_schema(
+        operation_id="uploads_append",
         summary="Append bytes at Upload-Offset",
-        parameters=[
-            RESUMABLE,
-            OpenApiParameter("Upload-Offset", OpenApiTypes.INT64, "header", required=True),
-            OpenApiParameter("Upload-Checksum", OpenApiTypes.STR, "header"),
-        ],
+        parameters=[RESUMABLE, OFFSET, CHECKSUM, OFFSET_NOW, EXPIRES],
         request={CONTENT_TYPE: OpenApiTypes.BINARY},
-        responses={204: None},
+        responses=patched(),
     )
     def patch(self, request: Request, upload_id: UUID) -> Response:
         if request.content_type.split(";")[0].strip() != CONTENT_TYPE:
@@ -209,7 +235,12 @@ class UploadDetail(TusView):
             },
         )
 
-    @extend_schema(summary="Give up the upload and its import", responses={204: None})
+    @extend_schema(
+        operation_id="uploads_delete",
+        summary="Give up the upload and its import",
+        parameters=[RESUMABLE],
+        responses=DELETED | {204: None},
+    )
     def delete(self, request: Request, upload_id: UUID) -> Response:
         upload = _own_upload(request, upload_id)
         for job in upload.imports.exclude(state__in=Import.ENDED):
@@ -247,7 +278,7 @@ def _append_checked(request: Request, turn: uploads.Turn, length: int) -> upload
     """Store a request's bytes only once all of them match their checksum."""
     algorithm, _, encoded = request.headers["Upload-Checksum"].partition(" ")
     if algorithm not in CHECKSUMS:
-        raise ParseError(f"Upload-Checksum: use one of {', '.join(CHECKSUMS)}.")
+        raise Malformed("Upload-Checksum", f"Use one of {', '.join(CHECKSUMS)}.")
     if length > settings.UPLOAD_CHECKED_MAX_BYTES:
         raise TooLarge(
             f"With Upload-Checksum a request may have {settings.UPLOAD_CHECKED_MAX_BYTES:,} bytes."
@@ -279,7 +310,7 @@ def _own_upload(request: Request, upload_id: UUID) -> Upload:
 def _whole_number(request: Request, header: str) -> int:
     text = request.headers.get(header, "")
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ParseError(f"{header} must be a whole number of bytes, not {text[:40]!r}.")
+        raise Malformed(header, f"Must be a whole number of bytes, not {text[:40]!r}.")
     return int(text)
 
 
@@ -290,9 +321,9 @@ def _content_length(request: Request) -> int:
 
 
 def parse_metadata(header: str) -> dict[str, str]:
-    """tus metadata: comma-separated `key base64(value)` pairs; ParseError when malformed."""
+    """tus metadata: comma-separated `key base64(value)` pairs; Malformed otherwise."""
     if len(header) > METADATA_CHARACTERS:
-        raise ParseError(f"Upload-Metadata is longer than {METADATA_CHARACTERS:,} characters.")
+        raise Malformed(METADATA_HEADER, f"Longer than {METADATA_CHARACTERS:,} characters.")
     metadata = {}
     for pair in filter(None, (part.strip() for part in header.split(","))):
         key, _, value = pair.partition(" ")
@@ -301,9 +332,7 @@ def parse_metadata(header: str) -> dict[str, str]:
             if "\0" in metadata[key]:
                 raise ValueError("NUL")
         except (binascii.Error, ValueError):
-            raise ParseError(
-                f"Upload-Metadata: {key[:40]!r} is not base64 of UTF-8 text."
-            ) from None
+            raise Malformed(METADATA_HEADER, f"{key[:40]!r} is not base64 of UTF-8 text.") from None
     return metadata
 
 
@@ -317,6 +346,14 @@ def _format_metadata(metadata: dict[str, str]) -> str:
 def _options(metadata: dict[str, str]) -> uploads.ImportOptions:
     return uploads.ImportOptions(
         encoding=metadata.get("encoding", "utf-8"),
-        new_products_active=metadata.get("new_products", "active") != "inactive",
-        check_first=metadata.get("check_first", "").lower() in TRUE,
+        new_products_active=_one_of(NEW_PRODUCTS, metadata, "new_products"),
+        check_first=_one_of(CHECK_FIRST, metadata, "check_first"),
     )
+
+
+def _one_of(values: dict[str, bool], metadata: dict[str, str], key: str) -> bool:
+    try:
+        return values[metadata.get(key, "").lower()]
+    except KeyError:
+        known = ", ".join(filter(None, values))
+        raise Malformed(METADATA_HEADER, f"{key} must be one of {known}.") from None

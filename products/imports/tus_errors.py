@@ -6,6 +6,17 @@ from rest_framework.exceptions import APIException
 VERSION = "1.0.0"
 
 
+class Malformed(APIException):
+    """A header can't be read; the answer names it as its field."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_code = "invalid"
+
+    def __init__(self, header: str, message: str) -> None:
+        super().__init__(f"{header}: {message}")
+        self.fields = {header: [message]}
+
+
 class WrongVersion(APIException):
     status_code = status.HTTP_412_PRECONDITION_FAILED
     default_code = "tus_version"

@@ -8,6 +8,7 @@ from django.test import Client
 from playwright.sync_api import Browser
 
 from config.accounts import tokens
+from config.api_schema import Generator as SchemaGenerator
 
 from .conftest import Site
 from .servers import Server
@@ -71,3 +72,61 @@ def test_the_documentation_is_shown_under_the_policy(
     context.close()
     assert complaints == []
     assert elsewhere == []
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def operations(schema: dict) -> list[tuple[str, dict]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_operation_has_its_own_name_a_summary_and_a_group(schema: dict) -> None:
+    found = operations(schema)
+    names = [operation["operationId"] for _, operation in found]
+    assert len(set(names)) == len(names) >= 30
+    for where, operation in found:
+        assert operation["summary"][:1].isupper(), where
+        assert len(operation["summary"]) < 80, where
+        assert operation["tags"] != ["Other"] and len(operation["tags"]) == 1, where
+
+
+def test_every_error_has_the_one_shape(schema: dict) -> None:
+    shape = {"$ref": "#/components/schemas/Error"}
+    for where, operation in operations(schema):
+        answers = operation["responses"]
+        errors = {status: answers[status] for status in answers if status >= "400"}
+        assert {"400", "401", "403", "503"} <= set(errors), where
+        assert "404" in errors or "{" not in where, where
+        for status, answer in errors.items():
+            assert answer["description"], (where, status)
+            if not where.startswith("HEAD"):
+                assert answer["content"]["application/json"]["schema"] == shape, (where, status)
+
+
+def test_headers_are_described(schema: dict) -> None:
+    product = schema["paths"]["/api/products/{id}/"]
+    assert "ETag" in product["get"]["responses"]["200"]["headers"]
+    assert "412" in product["patch"]["responses"]
+    sent = {parameter["name"] for parameter in product["patch"]["parameters"]}
+    assert "If-Match" in sent
+    create = schema["paths"]["/api/products/"]["post"]
+    assert "Idempotency-Key" in {parameter["name"] for parameter in create["parameters"]}
+    assert "RateLimit-Remaining" in create["responses"]["429"]["headers"]
+    assert set(schema["components"]["headers"]) >= {"Retry-After", "RateLimit-Limit"}
+
+
+def test_the_introduction_says_how_to_begin(schema: dict) -> None:
+    for word in ("Bearer stk_", "If-Match", "Idempotency-Key", "RateLimit-Remaining", "next"):
+        assert word in schema["info"]["description"]
+
+
+def test_streams_are_described(schema: dict) -> None:
+    answer = schema["paths"]["/events/{channel}/"]["get"]["responses"]["200"]
+    assert list(answer["content"]) == ["text/event-stream"]

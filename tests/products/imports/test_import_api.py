@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import ANY
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -10,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from config.accounts.tokens import issue
-from products.imports import pipeline
+from config.jobs import runner
 from products.models import Import, ImportState, Product, Upload, UploadBlock
 
 from .importing import HEADER, import_bytes, run, upload
@@ -32,6 +33,10 @@ def api(user) -> Client:
     """A client with a token."""
     secret = issue(user, name="tests", scopes=["catalogue:write"])[1]
     return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+def cancel(client: Client, job: Import):
+    return client.post(f"/api/imports/{job.pk}/cancel/", content_type="application/json")
 
 
 @contextmanager
@@ -90,6 +95,8 @@ def test_fields_after_the_file_count_too(api):
         ({"file": csv_file(b"")}, "file"),
         ({"file": csv_file(), "encoding": "utf-7"}, "encoding"),
         ({"file": csv_file(), "new_products": "maybe"}, "new_products"),
+        ({"file": csv_file(), "check_first": "perhaps"}, "check_first"),
+        ({"file": csv_file(), "delimiter": ";"}, "delimiter"),
     ],
 )
 def test_a_wrong_form_names_the_field_and_keeps_nothing(api, form, field):
@@ -133,10 +140,10 @@ def test_approve_cancel_and_repeat_follow_the_state(client, user):
     base = f"/api/imports/{job.pk}"
 
     assert client.post(f"{base}/repeat/", content_type="application/json").status_code == 409
-    assert client.post(f"{base}/approve/").status_code == 202
+    assert client.post(f"{base}/approve/", content_type="application/json").status_code == 202
     assert run(job).state == ImportState.DONE
-    assert client.post(f"{base}/approve/").status_code == 409
-    assert client.post(f"{base}/cancel/").status_code == 409
+    assert client.post(f"{base}/approve/", content_type="application/json").status_code == 409
+    assert client.post(f"{base}/cancel/", content_type="application/json").status_code == 409
     gone = client.post(f"{base}/repeat/", content_type="application/json")
     assert gone.status_code == 409
     assert "upload it again" in gone.json()["error"]["message"]
@@ -175,19 +182,19 @@ def test_rejects_are_paged_by_line_and_downloaded_as_csv(client, user):
 
 def test_an_unfinished_upload_can_be_cancelled(client, user):
     job = upload(user, ROWS)
-    assert client.post(f"/api/imports/{job.pk}/cancel/").json()["cancel_requested"] is True
+    assert cancel(client, job).json()["cancel_requested"] is True
     assert run(job).state == ImportState.CANCELLED
 
 
 def test_a_cancel_does_not_wait_for_a_frozen_worker(client, user, monkeypatch):
     job = upload(user, ROWS)
-    monkeypatch.setattr(pipeline, "ASK_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "ASK_SECONDS", 0.1)
     with step_in_another_connection(job):
-        response = client.post(f"/api/imports/{job.pk}/cancel/")
+        response = cancel(client, job)
 
     assert response.status_code == 503
     assert response["Retry-After"]
-    assert client.post(f"/api/imports/{job.pk}/cancel/").status_code == 202
+    assert cancel(client, job).status_code == 202
 
 
 def test_products_are_listed_by_cursor(client, user):
@@ -201,11 +208,51 @@ def test_products_are_listed_by_cursor(client, user):
 
 
 @pytest.mark.parametrize("position", ["p=abc", "p=%00", "p=1e5", "r=1&p=abc"])
-def test_a_cursor_that_was_not_made_here_is_not_found(client, position):
+def test_a_cursor_that_was_not_made_here_is_named(client, position):
     cursor = b64encode(position.encode()).decode()
 
     for path in ("/api/products/", "/api/imports/"):
-        assert client.get(path, {"cursor": cursor}).status_code == 404
+        response = client.get(path, {"cursor": cursor})
+        assert response.status_code == 400
+        assert list(response.json()["error"]["fields"]) == ["cursor"]
+
+
+def test_a_cursor_of_another_import_is_named(client, user):
+    jobs = [import_bytes(user, HEADER + b"x,,1\r\n" * 3) for _ in range(2)]
+    path = "/api/imports/{}/rejects/"
+    following = client.get(path.format(jobs[0].pk), {"page_size": 1}).json()["next"]
+    assert client.get(following).json()["results"][0]["line"] == 3
+    other = following.replace(path.format(jobs[0].pk), path.format(jobs[1].pk))
+    assert list(client.get(other).json()["error"]["fields"]) == ["cursor"]
+
+
+def test_an_import_says_where_it_can_be_followed(client, user):
+    job = import_bytes(user, ROWS)
+    shown = client.get(f"/api/imports/{job.pk}/").json()
+    assert shown["events_url"] == f"http://testserver/events/import-{job.pk}/"
+    assert client.get(shown["url"]).json() == {**shown, "idle_seconds": ANY}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("repeat", {"encoding": 7}, "encoding"),
+        ("repeat", {"check_first": "yes"}, "check_first"),
+        ("repeat", {"check_first": None}, "check_first"),
+        ("repeat", {"new_products": "active"}, "new_products"),
+        ("approve", {"yes": True}, "yes"),
+        ("cancel", {"now": 1}, "now"),
+    ],
+)
+def test_a_wrong_field_of_an_action_is_named(client, user, path, body, field):
+    job = import_bytes(user, ROWS, check_first=True)
+    url = f"/api/imports/{job.pk}/{path}/"
+    response = client.post(url, body, content_type="application/json")
+    assert response.status_code == 400
+    assert list(response.json()["error"]["fields"]) == [field]
+    assert client.post(url, "x", content_type="text/plain").status_code == 415
+    job.refresh_from_db()
+    assert job.state == ImportState.READY
 
 
 def test_a_form_that_can_not_be_read_to_its_end_keeps_nothing(api):

@@ -267,4 +267,15 @@ def test_the_sender_is_told_when_the_import_is_cancelled(client):
 @pytest.mark.parametrize("value", ["a\0b", "x" * 9_000])
 def test_metadata_that_can_not_be_kept_is_refused(client, value):
     assert create(client, filename=value).status_code == 400
-    assert client.get("/api/uploads/", {"fingerprint": "\0"}).json() == []
+    assert client.get("/api/uploads/", {"fingerprint": "\0"}).status_code == 400
+    assert client.get("/api/uploads/", {"fingerprint": "x"}).json() == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"new_products": "maybe"}, {"check_first": "perhaps"}, {"encoding": "utf-7"}]
+)
+def test_an_option_that_does_not_exist_is_refused(client, options):
+    response = create(client, **options)
+    assert response.status_code == 400
+    assert list(response.json()["error"]["fields"]) == ["Upload-Metadata"]
+    assert not Import.objects.exists()
