@@ -240,7 +240,8 @@ class ProductBySku(CatalogueView):
     )
     def get(self, request: Request) -> Response:
         # Lowered by the database, as its unique index does.
-        same = Product.objects.alias(key=Lower("sku")).filter(key=Lower(Value(self.query["sku"])))
+        sku = self.query["sku"].strip()
+        same = Product.objects.alias(key=Lower("sku")).filter(key=Lower(Value(sku)))
         with refusals(request):
             product = same.get()
         return _product(request, product)

@@ -90,7 +90,7 @@ class ProductBulk(CatalogueView):
                 request_only=True,
             ),
             OpenApiExample(
-                "All", {"action": "delete", "filter": {}, "everything": True}, request_only=True
+                "All", {"action": "activate", "filter": {}, "everything": True}, request_only=True
             ),
         ],
     )

@@ -19,7 +19,6 @@ from django.utils import timezone
 from config import live
 from config.accounts.actors import Actor
 from config.jobs import claims, runner, wakeups
-from config.listing import total
 from products.models import (
     BulkAction,
     BulkChange,
@@ -35,6 +34,7 @@ from .filters import Filter
 
 __all__ = [
     "MAX_IDS",
+    "DeletesAll",
     "advance",
     "cancel",
     "channel",
@@ -53,6 +53,13 @@ MAX_IDS = 10_000  # products that can be named one by one
 LOCK_SECONDS = 3  # how long a batch waits for others who write the same products
 
 
+class DeletesAll(Exception):
+    """Deleting all products is a right of admins, and quicker: see delete_all.py."""
+
+    def __init__(self) -> None:
+        super().__init__("To delete all products use Delete all; it needs the role Admin.")
+
+
 def start(
     actor: Actor,
     action: BulkAction,
@@ -65,6 +72,7 @@ def start(
     Done when it returns (state done) where at most BULK_AT_ONCE match, else queued for a
     worker. Products that were made later than this call stay as they are.
     ValueError: neither or both given, more than MAX_IDS ids, or a restore (deletions.undo).
+    DeletesAll: the filter leaves nothing out.
     """
     if (ids is None) == (filter is None):
         raise ValueError("either ids or a filter")
@@ -74,6 +82,8 @@ def start(
     if chosen is not None and len(chosen) > MAX_IDS:
         raise ValueError(f"at most {MAX_IDS} ids")
     which = filter or Filter()
+    if action == BulkAction.DELETE and chosen is None and which.everything:
+        raise DeletesAll
     newest = Product.objects.aggregate(newest=Max("pk"))["newest"] or 0
     expected, exact, known = _expected(chosen, which, newest)
     return _begin(
@@ -116,11 +126,7 @@ def _expected(
     if chosen is not None:
         found = list(_ids(Product.objects.filter(pk__in=chosen)))
         return len(found), True, found if len(found) <= few else None
-    try:
-        count = search.count(which)
-    except search.SearchTooBroad:
-        count = total(Product)
-        return count.rows, False, None
+    count = search.count(which)
     if not count.exact or count.rows > few:
         return count.rows, count.exact, None
     found = list(_ids(search.matching(which).filter(pk__lte=newest))[: few + 1])

@@ -21,7 +21,9 @@ CONFIRMATION = "DELETE ALL"
 class FilterInput(Strict):
     """Which products, as in the list."""
 
-    search = Text(required=False, allow_blank=True, max_length=MAX_SEARCH_CHARACTERS)
+    search = Text(
+        required=False, allow_blank=True, trim_whitespace=False, max_length=MAX_SEARCH_CHARACTERS
+    )
     active = TrueFalse(required=False)
 
 
@@ -46,7 +48,11 @@ class BulkInput(Strict):
             if everything:
                 raise ValidationError({"everything": ["Leave it out when you give ids."]})
             return values
-        if filter_of(values["filter"]).everything and not everything:
+        all_of_them = filter_of(values["filter"]).everything
+        if all_of_them and values["action"] == BulkAction.DELETE:
+            message = "To delete all products use /api/products/delete-all/."
+            raise ValidationError({"filter": [message]})
+        if all_of_them and not everything:
             raise ValidationError(
                 {"everything": ["This filter means all products: say true if you mean that."]}
             )

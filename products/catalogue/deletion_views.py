@@ -63,7 +63,8 @@ def _ask(
     }
     if preview.products.rows <= SPLIT_UP_TO:
         active = Product.objects.filter(active=True).count()
-        context["split"] = (active, Product.objects.filter(active=False).count())
+        inactive = Product.objects.filter(active=False).count()
+        context["split"] = (active, inactive, active + inactive)
     return render(request, "products/delete_all.html", context, status=status)
 
 

@@ -41,10 +41,13 @@ class ProductInput(Strict):
 
     sku = Text(
         min_length=1,
-        max_length=Product.SKU_CHARACTERS,
-        help_text="Unique without regard to case, which is kept. Blanks around it are taken off.",
+        help_text="Unique without regard to case, which is kept. At most"
+        f" {Product.SKU_CHARACTERS} characters without the blanks around it, which are taken off.",
     )
-    name = Text(min_length=1, max_length=Product.NAME_CHARACTERS)
+    name = Text(
+        min_length=1,
+        help_text=f"At most {Product.NAME_CHARACTERS} characters without the blanks around it.",
+    )
     description = Text(
         allow_blank=True,
         default=fields.DEFAULTS["description"],
@@ -67,6 +70,7 @@ class FilterQuery(Query):
     search = serializers.CharField(
         required=False,
         allow_blank=True,
+        trim_whitespace=False,
         max_length=MAX_SEARCH_CHARACTERS,
         help_text="Parts of words, all of which a product has in SKU, name or description.",
     )
@@ -85,7 +89,9 @@ class SkuQuery(Query):
     """Parameter of the look-up."""
 
     sku = serializers.CharField(
-        max_length=Product.SKU_CHARACTERS, help_text="In any case: ab-1 finds AB-1."
+        trim_whitespace=False,
+        max_length=Product.SKU_CHARACTERS,
+        help_text="In any case: ab-1 finds AB-1.",
     )
 
 

@@ -106,7 +106,10 @@ class UploadListQuery(Query):
     """Parameters of the list of unfinished uploads."""
 
     fingerprint = serializers.CharField(
-        required=False, allow_blank=True, max_length=FINGERPRINT_CHARACTERS
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        max_length=FINGERPRINT_CHARACTERS,
     )
 
 

@@ -339,3 +339,11 @@ def test_workers_that_take_turns_do_its_work_once(actor, make_products, small_ba
     assert DeletedProduct.objects.count() == ProductChange.objects.count() == 200
     assert events() == [("products.bulk_deleted", 200)]
     assert change.finished_at <= timezone.now()
+
+
+@pytest.mark.django_db
+def test_deleting_all_is_left_to_delete_all(actor, make_products):
+    make_products(3)
+    with pytest.raises(bulk.DeletesAll):
+        bulk.start(actor, BulkAction.DELETE, filter=Filter(" "))
+    assert Product.objects.count() == 3

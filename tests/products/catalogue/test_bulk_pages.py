@@ -258,3 +258,13 @@ def test_htmx_gets_the_question_as_a_part_and_the_message_alone(client, make_pro
     done = client.post(BULK, sent | {"confirmed": "1"}, headers=headers)
     assert "2 products deleted." in text(done) and "<html" not in text(done)
     assert "products-changed" in done.headers["HX-Trigger-After-Swap"]
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_deleting_everything_leads_to_delete_all(client, make_products, htmx):
+    make_products(3)
+    values = {"action": "delete", "everything": "1", "confirmed": "1"}
+    answer = client.post(BULK, values, headers={"HX-Request": "true"} if htmx else {})
+    led = answer.headers["HX-Redirect"] if htmx else answer.url
+    assert led == "/products/delete-all/"
+    assert Product.objects.count() == 3

@@ -352,6 +352,7 @@ def test_more_products_are_a_job_that_can_be_cancelled(api, settings):
          {"ids.1", "ids.2", "ids.3", "ids.4", "ids.5"}),
         ({"action": "activate", "ids": list(range(1, 10_002))}, {"ids"}),
         ({"action": "activate", "filter": {}}, {"everything"}),
+        ({"action": "delete", "filter": {}, "everything": True}, {"filter"}),
         ({"action": "activate", "filter": {"search": " "}, "everything": False}, {"everything"}),
         ({"action": "activate", "filter": {}, "everything": "yes"}, {"everything"}),
         ({"action": "activate", "ids": [1], "everything": True}, {"everything"}),
