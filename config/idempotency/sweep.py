@@ -5,21 +5,13 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from .models import GivenAnswer
+from config.purging import delete_bit_by_bit
 
-ROWS_AT_ONCE = 5_000
-TIMES = 100  # in one call, well below the tasks' time limit; the next goes on
+from .models import GivenAnswer
 
 
 def purge() -> int:
-    """Delete them in short statements; returns how many."""
+    """Delete them; returns how many."""
     before = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS)
     old = GivenAnswer.objects.filter(created_at__lt=before)
-    purged = 0
-    for _ in range(TIMES):
-        some = old.order_by("created_at").values("pk")[:ROWS_AT_ONCE]
-        deleted, _details = GivenAnswer.objects.filter(pk__in=some).delete()
-        purged += deleted
-        if deleted < ROWS_AT_ONCE:
-            break
-    return purged
+    return delete_bit_by_bit(old, oldest_first="created_at")

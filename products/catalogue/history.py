@@ -11,12 +11,11 @@ from django.db import connection
 from django.db.models import Q
 
 from config.accounts.actors import Actor
+from config.purging import delete_bit_by_bit
 from products.models import BulkChange, ChangeAction, Deletion, Import, Product, ProductChange
 
 IMPORTED = "imported"
 SHOWN = 20
-PURGED_AT_ONCE = 5_000  # rows of one DELETE: a fraction of a second
-PURGED_AT_MOST = 500_000  # rows of one call; the next goes on
 
 Author: TypeAlias = Actor | BulkChange | Deletion
 """Who does it: a request's Actor, or the row of a job that keeps whose it is."""
@@ -128,13 +127,6 @@ def _import_entry(product: Product, import_id: int) -> Entry:
 
 
 def purge(now: datetime) -> int:
-    """Delete what is older than HISTORY_KEEP_DAYS, in short statements; returns how many rows."""
+    """Delete what is older than HISTORY_KEEP_DAYS; returns how many rows."""
     old = ProductChange.objects.filter(at__lt=now - timedelta(days=settings.HISTORY_KEEP_DAYS))
-    purged = 0
-    while purged < PURGED_AT_MOST:
-        some = old.order_by("at").values("pk")[:PURGED_AT_ONCE]
-        deleted, _ = ProductChange.objects.filter(pk__in=some).delete()
-        purged += deleted
-        if deleted < PURGED_AT_ONCE:
-            break
-    return purged
+    return delete_bit_by_bit(old, oldest_first="at")

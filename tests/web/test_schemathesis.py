@@ -117,5 +117,5 @@ def test_many_generated_requests_get_documented_answers(
         tmp_path,
         "--phases=examples,coverage,fuzzing,stateful",
         "--max-examples=300",
-        "--max-time=900",
+        "--max-time=240",
     )

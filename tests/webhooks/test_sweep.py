@@ -4,6 +4,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from config import purging
 from config.celery import app
 from webhooks import sweep, tasks
 from webhooks.models import Event
@@ -34,7 +35,7 @@ def test_it_goes_on_in_short_statements_until_all_are_gone(
     settings, monkeypatch, django_assert_num_queries
 ):
     settings.EVENT_KEEP_DAYS = 3.0
-    monkeypatch.setattr(sweep, "PURGED_AT_ONCE", 2)
+    monkeypatch.setattr(purging, "ROWS_AT_ONCE", 2)
     days_old(1, 4, 5, 6, 7, 8)
     with django_assert_num_queries(3):
         assert sweep.purge(timezone.now()) == 5
@@ -43,8 +44,8 @@ def test_it_goes_on_in_short_statements_until_all_are_gone(
 
 def test_one_call_is_bounded_and_takes_the_oldest_first(settings, monkeypatch):
     settings.EVENT_KEEP_DAYS = 3.0
-    monkeypatch.setattr(sweep, "PURGED_AT_ONCE", 2)
-    monkeypatch.setattr(sweep, "PURGED_AT_MOST", 3)
+    monkeypatch.setattr(purging, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(purging, "ROWS_AT_MOST", 3)
     days_old(1, 8, 4, 6, 5, 7)
     assert sweep.purge(timezone.now()) == 4
     assert kept() == {"1", "4"}

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from config import purging
 from config.accounts.actors import Actor
 from config.accounts.models import ApiToken
 from products import tasks
@@ -174,7 +175,7 @@ class TestPurge:
         self, settings, monkeypatch, django_assert_num_queries
     ):
         settings.HISTORY_KEEP_DAYS = 3.0
-        monkeypatch.setattr(history, "PURGED_AT_ONCE", 2)
+        monkeypatch.setattr(purging, "ROWS_AT_ONCE", 2)
         self.days_old(1, 4, 5, 6, 7, 8)
         with django_assert_num_queries(3):
             assert history.purge(timezone.now()) == 5
@@ -182,8 +183,8 @@ class TestPurge:
 
     def test_one_call_is_bounded_and_takes_the_oldest_first(self, settings, monkeypatch):
         settings.HISTORY_KEEP_DAYS = 3.0
-        monkeypatch.setattr(history, "PURGED_AT_ONCE", 2)
-        monkeypatch.setattr(history, "PURGED_AT_MOST", 3)
+        monkeypatch.setattr(purging, "ROWS_AT_ONCE", 2)
+        monkeypatch.setattr(purging, "ROWS_AT_MOST", 3)
         self.days_old(1, 8, 4, 6, 5, 7)
         assert history.purge(timezone.now()) == 4
         assert self.kept() == {1, 4}
