@@ -10,7 +10,7 @@ the way: {"id": 7, "url": "http://…/api/products/7/"}. Codes by status:
     400 invalid, parse_error    401 not_authenticated, authentication_failed
     403 permission_denied, csrf_failed    404 not_found    405 method_not_allowed
     406 not_acceptable    409 conflict    413 too_large    415 unsupported_media_type
-    429 throttled    500 server_error    503 unavailable
+    429 throttled    500 server_error    503 unavailable, busy
 
 A view's own code (APIException.default_code) goes through, and so do `other`, `fields` and
 `headers` of the exception. Retry-After, Allow and WWW-Authenticate are kept. DRF calls
@@ -20,6 +20,7 @@ is in charge.
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -34,6 +35,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 logger = logging.getLogger(__name__)
 
 OUTAGES = (OperationalError, InterfaceError)  # the database is away, or gave up waiting
+LOCK_NOT_AVAILABLE = "55P03"
 RETRY_SECONDS = 5
 DEFAULTS = {
     400: ("invalid", "The request could not be understood. See /api/docs/ for what it should be."),
@@ -49,6 +51,35 @@ DEFAULTS = {
     500: ("server_error", "The server failed on this request and has logged why. Repeat it later."),
     503: ("unavailable", "A part of the server is away. Repeat the request in a few seconds."),
 }
+IN_A_STEP = "The job is in the middle of a step. Try again in a few seconds."
+
+
+class Busy(exceptions.APIException):
+    """Somebody else holds what this request needs; nothing was changed. The message is ours."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "busy"
+    default_detail = "Somebody else is changing the same thing. Try again in a few seconds."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(RETRY_SECONDS)}
+
+
+def gave_up_waiting(error: Exception) -> bool:
+    """Whether the database answers, but somebody kept a lock for too long."""
+    return getattr(error.__cause__, "pgcode", None) == LOCK_NOT_AVAILABLE
+
+
+@contextmanager
+def asking_a_job() -> Iterator[None]:
+    """Around what sets flags of a job: a step that holds it for too long is no outage."""
+    try:
+        yield
+    except OperationalError as error:
+        if not gave_up_waiting(error):
+            raise
+        raise Busy(IN_A_STEP) from error
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -89,7 +120,10 @@ def response(status: int, message: str = "", *, code: str = "") -> JsonResponse:
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None (a bug in a view) goes on to `handler500`."""
-    if isinstance(exc, OUTAGES):
+    if isinstance(exc, OUTAGES) and gave_up_waiting(exc):
+        logger.info("%s: gave up waiting for a lock: %s", type(context["view"]).__name__, exc)
+        exc = Busy()
+    elif isinstance(exc, OUTAGES):
         logger.exception("database error in %s", type(context["view"]).__name__)
         status = HTTPStatus.SERVICE_UNAVAILABLE
         return Response(body(status), status, headers={"Retry-After": str(RETRY_SECONDS)})

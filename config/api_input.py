@@ -19,15 +19,15 @@ MAX_ID = 2**63 - 1  # of a bigint
 class Strict(serializers.Serializer):
     """A JSON object or a form with the declared fields and no others."""
 
+    WHAT = "field"  # what the names are, in messages
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         unknown: dict[str, Any] = {}
         if isinstance(data, Mapping):
             names = [str(name) for name in data if name not in self.fields]
-            known = ", ".join(self.fields) or "none"
-            unknown = {
-                name[:NAME_CHARACTERS]: [f"There is no such field. Fields are: {known}."]
-                for name in names[:NAMED_AT_MOST]
-            }
+            known = ", ".join((*self.fields, *self.context.get("known_too", ()))) or "none"
+            advice = f"There is no such {self.WHAT}. {self.WHAT.title()}s are: {known}."
+            unknown = {name[:NAME_CHARACTERS]: [advice] for name in names[:NAMED_AT_MOST]}
         try:
             values = super().to_internal_value(data)
         except ValidationError as error:
@@ -48,6 +48,17 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Choice(serializers.ChoiceField):
+    """One of some words; whatever else is given is answered with these."""
+
+    def __init__(self, choices: Any, **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        advice = f"Use one of: {', '.join(map(str, self.choices))}."
+        # In DRF's default messages what was given is repeated instead.
+        told = dict.fromkeys(("invalid_choice", "required", "null"), advice)
+        self.error_messages = {**self.error_messages, **told, **kwargs.get("error_messages", {})}
 
 
 class TrueFalse(serializers.BooleanField):
@@ -87,6 +98,8 @@ class RowId(serializers.IntegerField):
 class Query(Strict):
     """The parameters after the `?`, each at most once."""
 
+    WHAT = "parameter"
+
 
 class ByAccept(DefaultContentNegotiation):
     """Without DRF's `?format=`, which would be a parameter of every address."""
@@ -119,7 +132,8 @@ class StrictQuery:
         if twice:
             raise ValidationError(twice)
         form = self.query_classes.get(method, Query)(
-            data={name: value for name, value in given.items() if name not in paged}
+            data={name: value for name, value in given.items() if name not in paged},
+            context={"known_too": paged},
         )
         form.is_valid(raise_exception=True)
         return form.validated_data

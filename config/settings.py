@@ -114,7 +114,7 @@ try:
     # Catalogue
     SEARCH_TIMEOUT_MS = env.int("SEARCH_TIMEOUT_MS", 1000, validate=Range(10, 60_000))
     BULK_AT_ONCE = env.int("BULK_AT_ONCE", 500, validate=Range(0, 10_000))
-    BULK_BATCH_ROWS = env.int("BULK_BATCH_ROWS", 2_000, validate=Range(1, 100_000))
+    BULK_BATCH_ROWS = env.int("BULK_BATCH_ROWS", 1_000, validate=Range(1, 100_000))
     UNDO_HOURS = env.float("UNDO_HOURS", 24.0, validate=Range(0.001, 8760))
     HISTORY_KEEP_DAYS = env.float("HISTORY_KEEP_DAYS", 365.0, validate=Range(0, 36_500))
 

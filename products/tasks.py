@@ -4,8 +4,8 @@ from django.utils import timezone
 
 from config.celery import app
 
-from .catalogue import bulk, delete_all, deletions, history, search_index
-from .imports import merge, pipeline, search_upkeep, sweep, wakeups
+from .catalogue import bulk, delete_all, deletions, history, search_index, search_rebuild
+from .imports import merge, pipeline, sweep, wakeups
 
 
 @app.task
@@ -21,15 +21,15 @@ def sweep_imports() -> None:
     sweep.end_frozen_holders()
     for job_id in sweep.forgotten_imports():
         wakeups.advance(job_id)
-    if search_upkeep.is_due():
-        search_upkeep.rebuild()
+    if search_rebuild.is_due():
+        search_rebuild.request()
 
 
 # Alone it is not bounded in time: some seconds for 500,000 products, minutes for millions.
 @app.task(time_limit=4 * 3600, soft_time_limit=4 * 3600 - 60)
 def build_search_index() -> None:
     """Build the index that searches need, after an import that went on without it."""
-    if search_upkeep.is_due():
+    if search_rebuild.is_due():
         search_index.build()
 
 
@@ -48,7 +48,8 @@ def purge_catalogue() -> None:
 
 @app.task
 def analyze_catalogue() -> None:
-    """Refresh the planner's statistics after a merge."""
+    """Refresh the planner's statistics after many writes, and the search index."""
+    search_index.tidy()
     merge.analyze()
 
 

@@ -26,6 +26,9 @@ class Job(models.Model):
 
     state: models.CharField
 
+    # No column: how many holders in a row before the present one did not end a single step.
+    in_vain = 0
+
     class Meta:
         abstract = True
 

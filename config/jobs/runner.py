@@ -101,6 +101,7 @@ def step(work: Work[J], claim: claims.Claim) -> bool:
         try:
             with transaction.atomic():
                 job: J = claims.hold(claim)  # type: ignore[assignment]
+                job.in_vain = claim.stalls - 1
                 if job.cancel_requested:
                     work.finish(job.pk, "cancelled", work.cancel_note(job))
                     return False

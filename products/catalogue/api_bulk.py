@@ -12,15 +12,17 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from config.accounts.actors import actor_of
+from config.api_errors import Busy, asking_a_job
 from config.api_input import StrictQuery, no_body
 from config.api_pages import NewestFirst
 from config.api_schema import LOCATION, refused
-from products.models import BulkChange, Deletion
+from products.models import BulkChange, Deletion, Product
 
 from . import bulk, delete_all, deletions
 from .api import CatalogueView
 from .bulk_serializers import (
     CONFIRMATION,
+    BulkBegunSerializer,
     BulkChangeSerializer,
     BulkInput,
     DeleteAllInput,
@@ -77,11 +79,12 @@ class ProductBulk(CatalogueView):
         summary="Activate, deactivate or delete many products",
         description=(
             "Few are done at once (200, `state` is done); more are a job for a worker (202):"
-            " follow Location. Products made later than the request stay as they are."
+            " follow Location. Products made later than the request stay as they are. `ids` of no"
+            " product are left out: `missing` counts them."
         ),
         parameters=[LOCATION],
         request=BulkInput,
-        responses=DONE_OR_QUEUED,
+        responses={200: BulkBegunSerializer, 202: BulkBegunSerializer},
         examples=[
             OpenApiExample("By id", {"action": "activate", "ids": [7, 8]}, request_only=True),
             OpenApiExample(
@@ -99,8 +102,11 @@ class ProductBulk(CatalogueView):
         form.is_valid(raise_exception=True)
         given = form.validated_data
         which = filter_of(given["filter"]) if "filter" in given else None
-        change = bulk.start(actor_of(request), given["action"], ids=given.get("ids"), filter=which)
-        return _bulk_change(request, change)
+        ids = given.get("ids")
+        missing = [] if ids is None else _missing(set(ids))
+        change = bulk.start(actor_of(request), given["action"], ids=ids, filter=which)
+        context = {"request": request, "missing_ids": missing}
+        return _begun(change, BulkBegunSerializer(change, context=context).data)
 
 
 class BulkChangeList(StrictQuery, generics.ListAPIView):
@@ -148,7 +154,8 @@ class CancelBulkChange(CatalogueView):
         change = _found(pk)
         if change.ended:
             raise Conflict(f"This bulk change has ended already ({change.state}).")
-        bulk.cancel(pk)
+        with asking_a_job():
+            bulk.cancel(pk)
         return Response(_shown(request, _found(pk)), status=HTTPStatus.ACCEPTED)
 
 
@@ -176,6 +183,8 @@ class DeleteAll(CatalogueView):
             deletion = delete_all.delete_all(actor_of(request))
         except delete_all.ImportMerging as error:
             raise Merging(error, request) from None
+        except delete_all.CatalogueBusy as error:
+            raise Busy(str(error)) from error
         except delete_all.NoRightToKeep as error:
             raise Conflict(str(error)) from None
         data = DeletionSerializer(deletions.recent(deletion), context={"request": request}).data
@@ -268,12 +277,20 @@ def _found(pk: int) -> BulkChange:
     return change
 
 
+def _missing(ids: set[int]) -> list[int]:
+    """Those of no product, in their order."""
+    return sorted(ids.difference(Product.objects.filter(pk__in=ids).values_list("pk", flat=True)))
+
+
 def _shown(request: Request, change: BulkChange) -> dict[str, Any]:
     return BulkChangeSerializer(change, context={"request": request}).data
 
 
 def _bulk_change(request: Request, change: BulkChange) -> Response:
+    return _begun(change, _shown(request, change))
+
+
+def _begun(change: BulkChange, data: dict[str, Any]) -> Response:
     """200 where it is done, else 202: a worker does it."""
-    data = _shown(request, change)
     status = HTTPStatus.OK if change.ended else HTTPStatus.ACCEPTED
     return Response(data, status=status, headers={"Location": data["url"]})

@@ -8,6 +8,7 @@ from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
+from config.api_errors import Busy
 from config.api_etags import Stale
 from config.api_pages import bad_cursor
 from products.models import Product
@@ -40,11 +41,13 @@ class TooBroad(ValidationError):
 
 @contextmanager
 def refusals(request: Request) -> Iterator[None]:
-    """What services raise, as answers. Busy goes through: it is an OperationalError, so a 503."""
+    """What services raise, as answers."""
     try:
         yield
     except Product.DoesNotExist:
         raise NotFound("There is no such product. It may have been deleted.") from None
+    except editing.Busy as error:
+        raise Busy(str(error)) from error
     except editing.Stale as error:
         raise Stale(version(error.current)) from None
     except editing.SkuTaken as error:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from config import live
 from config.accounts.actors import Actor
 from config.jobs import claims, runner, wakeups
+from config.listing import total
 from products.models import (
     BulkAction,
     BulkChange,
@@ -28,7 +29,7 @@ from products.models import (
     Product,
 )
 
-from . import bulk_batches, bulk_events, search
+from . import bulk_batches, bulk_events, search, search_rebuild
 from .bulk_progress import channel, in_words, snapshot
 from .filters import Filter
 
@@ -129,7 +130,7 @@ def _expected(
     count = search.count(which)
     if not count.exact or count.rows > few:
         return count.rows, count.exact, None
-    found = list(_ids(search.matching(which).filter(pk__lte=newest))[: few + 1])
+    found = list(_ids(search.matching(which, indexed=True).filter(pk__lte=newest))[: few + 1])
     return len(found), True, found if len(found) <= few else None
 
 
@@ -212,6 +213,7 @@ class BulkWork(runner.Work[BulkChange]):
     def step(self, job: BulkChange) -> bool:
         _limit_locks()
         if job.state == BulkState.QUEUED:
+            _make_way(job)
             BulkChange.objects.filter(pk=job.pk).update(state=BulkState.RUNNING, started_at=Now())
             return True
         if _batch(job):
@@ -245,6 +247,15 @@ class BulkWork(runner.Work[BulkChange]):
 WORK = BulkWork()
 
 
+def _make_way(change: BulkChange) -> None:
+    """Drop the search index before many rows are written; deleting does not write to it."""
+    products = total(Product).rows
+    if change.action == BulkAction.RESTORE:
+        search_rebuild.drop_before(change.expected, products + change.expected)
+    elif change.action != BulkAction.DELETE:
+        search_rebuild.drop_before(change.expected, products)
+
+
 def wake(bulk_id: int) -> None:
     """Have a worker move the bulk change on, once the current transaction commits."""
     wakeups.wake("products.tasks.advance_bulk_change", bulk_id)
@@ -276,6 +287,7 @@ def finish(bulk_id: int, state: BulkState, error: str = "") -> bool:
             _close(change, change.deletion)
         bulk_events.tell(change)
         if change.changed > settings.BULK_AT_ONCE:
+            search_rebuild.request()
             wakeups.wake("products.tasks.analyze_catalogue")
         transaction.on_commit(lambda: WORK.flush(bulk_id), robust=True)
     logger.info("bulk change %s: %s %s", bulk_id, state.value, error)

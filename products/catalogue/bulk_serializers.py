@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.reverse import reverse
 
-from config.api_input import RowId, Strict, Text, TrueFalse
+from config.api_input import Choice, RowId, Strict, Text, TrueFalse
 from products.models import BulkAction, BulkChange, BulkState, DeletionKind
 
 from . import bulk
@@ -16,6 +16,7 @@ from .serializers import filter_of
 
 ACTIONS = (BulkAction.ACTIVATE, BulkAction.DEACTIVATE, BulkAction.DELETE)
 CONFIRMATION = "DELETE ALL"
+MISSING_SHOWN = 100  # ids of no product that an answer names
 
 
 class FilterInput(Strict):
@@ -30,7 +31,7 @@ class FilterInput(Strict):
 class BulkInput(Strict):
     """What to do with which products: give `ids` or `filter`."""
 
-    action = serializers.ChoiceField([action.value for action in ACTIONS])
+    action = Choice([action.value for action in ACTIONS])
     ids = serializers.ListField(
         child=RowId(), min_length=1, max_length=bulk.MAX_IDS, required=False
     )
@@ -102,14 +103,42 @@ class BulkChangeSerializer(serializers.Serializer):
                 **bulk.snapshot(change),
                 "url": reverse("bulk-change", [change.pk], request=request),
                 "events_url": reverse("events", [bulk.channel(change.pk)], request=request),
+                **self.more(),
             }
         )
+
+    def more(self) -> dict[str, Any]:
+        """What a subclass adds."""
+        return {}
+
+
+class BulkBegunSerializer(BulkChangeSerializer):
+    """A change that was just asked for, and the ids that it can't be done to.
+
+    These are `missing_ids` of the context.
+    """
+
+    missing = serializers.IntegerField(help_text="How many of the ids are of no product.")
+    missing_ids = serializers.ListField(
+        child=serializers.IntegerField(),
+        max_length=MISSING_SHOWN,
+        help_text=f"The {MISSING_SHOWN} lowest of them.",
+    )
+
+    def more(self) -> dict[str, Any]:
+        missing = self.context["missing_ids"]
+        return {"missing": len(missing), "missing_ids": missing[:MISSING_SHOWN]}
 
 
 class DeleteAllInput(Strict):
     """The typed confirmation."""
 
-    confirm = serializers.ChoiceField([CONFIRMATION])
+    confirm = Choice(
+        [CONFIRMATION],
+        error_messages=dict.fromkeys(
+            ("invalid_choice", "required", "null"), f'Send {{"confirm": "{CONFIRMATION}"}}.'
+        ),
+    )
 
 
 class DeletionSerializer(serializers.Serializer):

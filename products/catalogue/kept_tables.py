@@ -170,7 +170,8 @@ def _create_like(old: int, source: str, target: str) -> None:
 
 
 def _what_like_forgets(old: int, target: str) -> list[str]:
-    """Statements for a new table: names of indexes, storage parameters, owner and rights."""
+    """Statements for a new table: indexes, statistics, storage parameters, owner and rights."""
+    home = target.rpartition(".")[0]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -185,6 +186,12 @@ def _what_like_forgets(old: int, target: str) -> list[str]:
             WHERE indrelid = %(table)s AND NOT EXISTS (
                 SELECT FROM pg_constraint
                 WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+            UNION ALL
+            SELECT format('ALTER INDEX {1}.%%I ALTER COLUMN %%s SET STATISTICS %%s',
+                          i.relname, a.attnum, a.attstattarget)
+            FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+            JOIN pg_attribute a ON a.attrelid = i.oid AND a.attstattarget IS NOT NULL
+            WHERE indrelid = %(table)s
             UNION ALL
             SELECT 'ALTER TABLE {0} SET (' || prefix || option || ')'
             FROM (
@@ -219,7 +226,7 @@ def _what_like_forgets(old: int, target: str) -> list[str]:
                 CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
                 CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
             FROM pg_attribute, aclexplode(attacl) WHERE attrelid = %(table)s
-            """.replace("{0}", target.replace("%", "%%")),
+            """.replace("{0}", target.replace("%", "%%")).replace("{1}", home.replace("%", "%%")),
             {"table": old},
         )
         return [statement for (statement,) in cursor.fetchall()]

@@ -19,7 +19,7 @@ from products.models import Product
 from . import cursors, search_index, search_paths
 from .cursors import BadCursor, Cursor
 from .filters import MAX_SEARCH_CHARACTERS, Filter
-from .search_paths import KEYS, NEWEST, SORTS, Wanted
+from .search_paths import KEYS, NEWEST, SORTS, WALKED, Wanted
 from .search_terms import MAX_WORDS, condition, words
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 FEW = 2_000  # hits that are found, sorted and counted within some milliseconds
+WALKED_MOST = 10 * WALKED
 
 
 class SearchTooBroad(Exception):
@@ -56,12 +57,17 @@ class Found:
     degraded: bool  # only beginnings of SKU and name were searched
 
 
-def matching(filter: Filter) -> QuerySet[Product]:
-    """The products meant by `filter`, in no order: a condition to build on, e.g. a range of ids."""
+def matching(filter: Filter, *, indexed: bool = False) -> QuerySet[Product]:
+    """The products meant by `filter`, in no order: a condition to build on.
+
+    For ranges of ids. Without one, say `indexed`: the search index finds the few of a rare word
+    at once, but for each range it may have to look at all products with common parts of a word.
+    """
     rows = Product.objects.all()
     if filter.active is not None:
         rows = rows.filter(active=filter.active)
-    match, values = condition(words(filter.search), search_index.TEXT)
+    text = search_index.TEXT if indexed else f"({search_index.TEXT} || '')"
+    match, values = condition(words(filter.search), text)
     return rows.filter(RawSQL(match, values, BooleanField())) if match else rows
 
 
@@ -109,13 +115,19 @@ def _ids(wanted: Wanted, limit: int) -> tuple[list[int], int | None]:
     """Ids of the page in its order, and how many match in all where that is known."""
     if not wanted.match[0]:
         return search_paths.walk(wanted, limit)[0], None
-    if search_paths.estimate(wanted.match, wanted.active) <= FEW:
+    hits = search_paths.estimate(wanted.match, wanted.active)
+    if hits <= FEW:
         return search_paths.all_sorted(wanted, limit)
     ids, complete = search_paths.walk(wanted, limit)
     if len(ids) == limit or complete:
         return ids, None
     if wanted.sort == NEWEST:
         return search_paths.by_segments(wanted, limit), None
+    further = 2 * WALKED * limit // (len(ids) or 1)  # enough if hits go on as they began
+    if further <= min(hits, WALKED_MOST):
+        ids, complete = search_paths.walk(wanted, limit, further)
+        if len(ids) == limit or complete:
+            return ids, None
     return search_paths.all_sorted(wanted, limit)
 
 

@@ -5,7 +5,8 @@ hits are old or none (`ORDER BY id DESC LIMIT 50`), or sorts all hits of a commo
 
     walk      the next WALKED rows in the order, those that match: where many do
     all       every hit by the search index, then sorted: where few do
-    segments  the newest hits by the search index, 16,384 ids at a time: many hits, all of them old
+    segments  the newest hits by the search index, 16,384 ids at a time: many hits, all of them old.
+              Where a segment has some it is asked in parts of 2,048
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from django.db import connection
 
 from .cursors import Cursor
-from .search_index import SEGMENT, SEGMENT_BITS
+from .search_index import PART, PART_BITS, SEGMENT, SEGMENT_BITS
 from .search_terms import Condition, both
 
 WALKED = 2_000  # rows looked at: some milliseconds
@@ -74,12 +75,12 @@ class Wanted:
         return f"({KEYS[self.sort]}, {pk}) {side} (lower(%s), %s)", values
 
 
-def walk(wanted: Wanted, limit: int) -> tuple[list[int], bool]:
-    """Ids of up to `limit` matches, and whether the rows walked over were all there are."""
+def walk(wanted: Wanted, limit: int, rows: int = WALKED) -> tuple[list[int], bool]:
+    """Ids of up to `limit` matches among the next `rows`, and whether those were all there are."""
     if not wanted.match[0]:
         ids = [row[0] for row in _fetch(BY_BTREE, *_next_rows(wanted, "id", limit))]
         return ids, len(ids) < limit
-    inner, values = _next_rows(wanted, f"id, {SEARCHED}", WALKED)
+    inner, values = _next_rows(wanted, f"id, {SEARCHED}", rows)
     match, words = wanted.match
     found = _fetch(
         BY_BTREE, f"SELECT id FROM ({inner}) r WHERE {match} LIMIT %s", [*values, *words, limit]
@@ -88,7 +89,7 @@ def walk(wanted: Wanted, limit: int) -> tuple[list[int], bool]:
         return [row[0] for row in found], False
     # Fewer matches than asked for: was that because the table ended within the walk?
     seen = _fetch(BY_BTREE, f"SELECT count(*) FROM ({inner}) r", values)
-    return [row[0] for row in found], seen[0][0] < WALKED
+    return [row[0] for row in found], seen[0][0] < rows
 
 
 def all_sorted(wanted: Wanted, limit: int) -> tuple[list[int], int | None]:
@@ -111,24 +112,33 @@ def all_sorted(wanted: Wanted, limit: int) -> tuple[list[int], int | None]:
 
 def by_segments(wanted: Wanted, limit: int) -> list[int]:
     """Ids of the next `limit` matches in the order of ids, found segment by segment."""
+    newest = _newest()
+    start = newest if wanted.cursor is None else wanted.cursor.pk
     match, values = both([wanted.match, wanted.state, wanted.beyond(hidden=True)])
-    newest = "(SELECT coalesce(max(id), 0) FROM products_product)"
-    begin = "%s::bigint" if wanted.cursor is not None else newest
-    start = [wanted.cursor.pk] if wanted.cursor is not None else []
-    first = f"{begin} >> {SEGMENT_BITS}"
-    series = (
-        f"generate_series({first}, 0, -1)"
-        if wanted.descending
-        else f"generate_series({first}, {newest} >> {SEGMENT_BITS})"
-    )
+    step = -1 if wanted.descending else 1
+    last = 0 if wanted.descending else newest >> SEGMENT_BITS
+    shift = SEGMENT_BITS - PART_BITS
+    low, high = f"segment.number << {shift}", f"(segment.number + 1 << {shift}) - 1"
+    begin, end = (high, low) if wanted.descending else (low, high)
+    # The parts of a segment without a hit are none. They depend on that by their bounds, so
+    # that the planner can't try them first.
     found = _fetch(
-        BY_BITMAP + "SET LOCAL enable_indexonlyscan = on; ",
-        f"SELECT hit.id FROM {series} AS segment(number) CROSS JOIN LATERAL ("
-        f" SELECT id FROM products_product WHERE {SEGMENT} = segment.number AND {match}"
-        f" ORDER BY {wanted.order} LIMIT %s) hit LIMIT %s",
-        [*start, *values, limit, limit],
+        BY_BITMAP,
+        f"SELECT hit.id FROM generate_series(%s::bigint, %s, {step}) AS segment(number)"
+        f" CROSS JOIN LATERAL generate_series({begin}, CASE WHEN EXISTS ("
+        f"  SELECT FROM products_product WHERE {SEGMENT} = segment.number AND {match})"
+        f" THEN {end} END, {step}) AS part(number)"
+        f" CROSS JOIN LATERAL (SELECT id FROM products_product"
+        f"  WHERE {PART} = part.number AND {match}"
+        f"  ORDER BY {wanted.order} LIMIT %s) hit LIMIT %s",
+        [start >> SEGMENT_BITS, last, *values, *values, limit, limit],
     )
     return [row[0] for row in found]
+
+
+def _newest() -> int:
+    found = _fetch(BY_BTREE, "SELECT coalesce(max(id), 0) FROM products_product", [])
+    return found[0][0]
 
 
 def estimate(match: Condition, active: bool | None) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from config.api_input import Query, Strict, Text, TrueFalse, TrueFalseWord
+from config.api_input import Choice, Query, Strict, Text, TrueFalse, TrueFalseWord
 from config.listing import Total
 from products.models import ChangeAction, Product
 
@@ -80,9 +80,7 @@ class FilterQuery(Query):
 class ProductListQuery(FilterQuery):
     """Parameters of the list, beside those of its pages."""
 
-    ordering = serializers.ChoiceField(
-        list(ORDERINGS), default="-id", help_text="`-id`: the newest first."
-    )
+    ordering = Choice(list(ORDERINGS), default="-id", help_text="`-id`: the newest first.")
 
 
 class SkuQuery(Query):

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.accounts.authentication import TokenAuthentication
+from config.api_errors import asking_a_job
 from config.api_input import StrictQuery, no_body
 from config.api_pages import ByLine, NewestFirst
 from config.api_schema import LOCATION, refused
@@ -134,7 +135,8 @@ class CancelImport(ImportAction):
         no_body(request)
         if job.ended:
             raise Conflict(f"This import has ended already ({job.state}).")
-        pipeline.cancel(job.pk)
+        with asking_a_job():
+            pipeline.cancel(job.pk)
         return job
 
 
@@ -154,7 +156,9 @@ class ApproveImport(ImportAction):
 
     def act(self, request: Request, job: Import) -> Import:
         no_body(request)
-        if not pipeline.approve(job.pk):
+        with asking_a_job():
+            approved = pipeline.approve(job.pk)
+        if not approved:
             raise Conflict("This import does not wait for a yes.")
         return job
 

@@ -15,6 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from config.jobs import claims, runner
+from products.catalogue import search_rebuild
 from products.models import Import, ImportState, Upload
 
 from . import merge, progress, search_upkeep, staging, uploads, wakeups
@@ -208,7 +209,7 @@ def finish(job_id: int, state: ImportState, error: str = "") -> bool:
             wakeups.advance(next_id)
         if job.created or job.updated:
             wakeups.analyze_catalogue()
-        search_upkeep.rebuild()
+        search_rebuild.request()
         transaction.on_commit(lambda: progress.flush(job_id), robust=True)
     logger.info("import %s: %s %s", job_id, state.value, error)
     return True

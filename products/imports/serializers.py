@@ -3,7 +3,7 @@
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from config.api_input import Query, Strict, TrueFalse, TrueFalseWord
+from config.api_input import Choice, Query, Strict, TrueFalse, TrueFalseWord
 from products.models import Import, ImportReject, ImportState, Upload
 
 from .progress import channel, snapshot
@@ -117,15 +117,15 @@ class NewImportSerializer(Strict):
     """A file and what to do with it. Fields may stand before or after the file."""
 
     file = serializers.FileField(help_text="CSV with the columns sku, name and description.")
-    encoding = serializers.ChoiceField(list(ENCODINGS.items()), default="utf-8")
-    new_products = serializers.ChoiceField(["active", "inactive"], default="active")
+    encoding = Choice(list(ENCODINGS.items()), default="utf-8")
+    new_products = Choice(["active", "inactive"], default="active")
     check_first = TrueFalseWord(default=False)
 
 
 class RepeatSerializer(Strict):
     """What differs from the import that is repeated."""
 
-    encoding = serializers.ChoiceField(list(ENCODINGS.items()), required=False)
+    encoding = Choice(list(ENCODINGS.items()), required=False)
     check_first = TrueFalse(required=False)
 
 

@@ -101,3 +101,22 @@ def test_a_job_that_has_ended_can_not_be_asked_for_anything(change):
     assert runner.ask(open_change, cancel_requested=True) is True
     bulk.advance(change.pk)
     assert runner.ask(open_change, cancel_requested=True) is False
+
+
+def test_after_workers_that_died_over_it_the_next_takes_smaller_bites(change, settings):
+    settings.BULK_BATCH_ROWS = 8
+    for _ in range(2):
+        claims.take(BulkChange, change.pk)
+        grow_old(change)
+    claim = claims.take(BulkChange, change.pk)
+
+    runner.step(bulk.WORK, claim)  # to running
+    runner.step(bulk.WORK, claim)
+    change.refresh_from_db()
+    assert (claim.stalls, change.changed) == (3, 1)
+
+    grow_old(change)
+    healthy = claims.take(BulkChange, change.pk)
+    runner.step(bulk.WORK, healthy)
+    change.refresh_from_db()
+    assert (healthy.stalls, change.changed) == (1, 9)

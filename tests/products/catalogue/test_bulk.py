@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from config.live.channels import is_channel
 from products import tasks
-from products.catalogue import bulk
+from products.catalogue import bulk, search_index, search_rebuild
 from products.catalogue.filters import Filter
 from products.models import (
     BulkAction,
@@ -347,3 +347,22 @@ def test_deleting_all_is_left_to_delete_all(actor, make_products):
     with pytest.raises(bulk.DeletesAll):
         bulk.start(actor, BulkAction.DELETE, filter=Filter(" "))
     assert Product.objects.count() == 3
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [("deactivate", "missing"), ("delete", "ready")],  # deleting does not write to the index
+)
+def test_a_change_of_much_of_the_catalogue_goes_on_without_the_search_index(
+    actor, make_products, settings, monkeypatch, action, state
+):
+    monkeypatch.setattr(search_rebuild, "DROP_FROM_ROWS", 20)
+    settings.BULK_AT_ONCE = 0
+    make_products(30)
+    change = bulk.start(actor, BulkAction(action), filter=Filter("sku-"))
+    bulk.advance(change.pk)
+    change.refresh_from_db()
+    assert change.state == BulkState.DONE
+    assert search_index.state() == state
+    assert search_rebuild.is_due() == (state == "missing")

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from products import tasks
-from products.catalogue import search, search_index
+from products.catalogue import search, search_index, search_rebuild
 from products.catalogue.filters import Filter
 from products.imports import search_upkeep
 from products.models import Import, ImportState, Product
@@ -22,14 +22,14 @@ def rows(*, numbers: range = range(ROWS), text: str = "first") -> bytes:
 
 @pytest.fixture(autouse=True)
 def _small_imports_count_as_large(monkeypatch):
-    monkeypatch.setattr(search_upkeep, "DROP_FROM_ROWS", ROWS // 10)
+    monkeypatch.setattr(search_rebuild, "DROP_FROM_ROWS", ROWS // 10)
 
 
 @pytest.mark.django_db
 def test_a_first_import_goes_on_without_the_index(user):
     importing.import_bytes(user, rows())
     assert search_index.state() == "missing"
-    assert search_upkeep.is_due()
+    assert search_rebuild.is_due()
 
 
 @pytest.mark.django_db
@@ -47,9 +47,9 @@ def test_a_first_import_goes_on_without_the_index(user):
 def test_a_later_import_drops_the_index_where_it_changes_much(
     user, monkeypatch, again, state, check_first
 ):
-    monkeypatch.setattr(search_upkeep, "DROP_FROM_ROWS", 10**9)
+    monkeypatch.setattr(search_rebuild, "DROP_FROM_ROWS", 10**9)
     importing.import_bytes(user, rows())
-    monkeypatch.setattr(search_upkeep, "DROP_FROM_ROWS", ROWS // 10)
+    monkeypatch.setattr(search_rebuild, "DROP_FROM_ROWS", ROWS // 10)
     monkeypatch.setattr(search_upkeep, "SAMPLE_LINES", 20)
 
     job = importing.import_bytes(user, again, check_first=check_first)
@@ -65,9 +65,9 @@ def test_a_later_import_drops_the_index_where_it_changes_much(
 def test_it_is_not_due_while_another_import_merges(user):
     search_index.drop()
     job = importing.upload(user, rows())
-    assert search_upkeep.is_due()
+    assert search_rebuild.is_due()
     Import.objects.filter(pk=job.pk).update(state=ImportState.MERGING)
-    assert not search_upkeep.is_due()
+    assert not search_rebuild.is_due()
 
 
 @pytest.mark.django_db(transaction=True)
