@@ -73,7 +73,8 @@ def start(
     Done when it returns (state done) where at most BULK_AT_ONCE match, else queued for a
     worker. Products that were made later than this call stay as they are.
     ValueError: neither or both given, more than MAX_IDS ids, or a restore (deletions.undo).
-    DeletesAll: the filter leaves nothing out.
+    DeletesAll: the filter leaves nothing out. search.SearchIncomplete: its index is away, and
+    whoever asks has seen a part of what would be changed.
     """
     if (ids is None) == (filter is None):
         raise ValueError("either ids or a filter")
@@ -85,6 +86,8 @@ def start(
     which = filter or Filter()
     if action == BulkAction.DELETE and chosen is None and which.everything:
         raise DeletesAll
+    if chosen is None:
+        search.require_complete(which)
     newest = Product.objects.aggregate(newest=Max("pk"))["newest"] or 0
     expected, exact, known = _expected(chosen, which, newest)
     return _begin(

@@ -47,7 +47,11 @@ def bulk_change(request: HttpRequest) -> HttpResponse:
         return _back(request)
     few = ids is not None and len(ids) <= settings.BULK_AT_ONCE
     if request.POST.get("confirmed") or (few and action != BulkAction.DELETE):
-        change = bulk.start(actor_of(request), BulkAction(action), ids=ids, filter=which)
+        try:
+            change = bulk.start(actor_of(request), BulkAction(action), ids=ids, filter=which)
+        except search.SearchIncomplete as error:
+            messages.warning(request, str(error))
+            return _back(request)
         return _went(request, change)
     return _ask(request, BulkAction(action), ids, which)
 

@@ -20,7 +20,7 @@ from . import cursors, search_index, search_paths
 from .cursors import BadCursor, Cursor
 from .filters import MAX_SEARCH_CHARACTERS, Filter
 from .search_paths import KEYS, NEWEST, SORTS, WALKED, Wanted
-from .search_terms import MAX_WORDS, condition, words
+from .search_terms import MAX_WORDS, condition, lookup, words
 
 __all__ = [
     "MAX_SEARCH_CHARACTERS",
@@ -28,14 +28,17 @@ __all__ = [
     "SORTS",
     "BadCursor",
     "Found",
+    "SearchIncomplete",
     "SearchTooBroad",
     "count",
     "find",
     "matching",
+    "require_complete",
     "words",
 ]
 
 FEW = 2_000  # hits that are found, sorted and counted within some milliseconds
+COUNTED = 10_000  # expected hits up to which all are counted, within some ten milliseconds
 WALKED_MOST = 10 * WALKED
 
 
@@ -44,6 +47,16 @@ class SearchTooBroad(Exception):
 
     def __init__(self) -> None:
         super().__init__("The search took too long: narrow the search with more or longer words.")
+
+
+class SearchIncomplete(OperationalError):
+    """Not all that match can be told just now; an OperationalError, since trying again helps."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Search is being prepared again and finds only a part of what matches."
+            " Try again in a minute."
+        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,12 @@ class Found:
     degraded: bool  # only beginnings of SKU and name were searched
 
 
+def require_complete(filter: Filter) -> None:
+    """Raise SearchIncomplete where a list of these products shows only a part of them."""
+    if words(filter.search) and search_index.state() != "ready":
+        raise SearchIncomplete
+
+
 def matching(filter: Filter, *, indexed: bool = False) -> QuerySet[Product]:
     """The products meant by `filter`, in no order: a condition to build on.
 
@@ -67,7 +86,7 @@ def matching(filter: Filter, *, indexed: bool = False) -> QuerySet[Product]:
     if filter.active is not None:
         rows = rows.filter(active=filter.active)
     text = search_index.TEXT if indexed else f"({search_index.TEXT} || '')"
-    match, values = condition(words(filter.search), text)
+    match, values = (lookup if indexed else condition)(words(filter.search), text)
     return rows.filter(RawSQL(match, values, BooleanField())) if match else rows
 
 
@@ -78,7 +97,8 @@ def count(filter: Filter) -> Total:
         with _bounded():
             if not match[0]:
                 return _total_of_state(filter.active)
-            return Total(search_paths.count(match, filter.active), exact=True)
+            quicker = lookup(words(filter.search), search_index.TEXT)
+            return Total(search_paths.count(quicker, filter.active), exact=True)
     except SearchTooBroad:
         return _about(search_paths.estimate(match, filter.active))
 
@@ -100,7 +120,8 @@ def find(
     chosen = words(filter.search)
     degraded = bool(chosen) and search_index.state() != "ready"
     match = condition(chosen, search_index.TEXT, beginnings=degraded)
-    wanted = Wanted(match, filter.active, sort, beyond)
+    quicker = None if degraded else lookup(chosen, search_index.TEXT)
+    wanted = Wanted(match, filter.active, sort, beyond, quicker)
     with _bounded():
         ids, hits = _ids(wanted, size + 1)
         backwards = beyond is not None and beyond.backwards
@@ -139,7 +160,10 @@ def _total_shown(wanted: Wanted, found: int, size: int, hits: int | None) -> Tot
         return Total(found, exact=True)
     if not wanted.match[0]:
         return _total_of_state(wanted.active)
-    return _about(max(found, search_paths.estimate(wanted.match, wanted.active)))
+    hits = max(found, search_paths.estimate(wanted.match, wanted.active))
+    if hits <= COUNTED:
+        return Total(search_paths.count(wanted.lookup or wanted.match, wanted.active), exact=True)
+    return _about(hits)
 
 
 def _total_of_state(active: bool | None) -> Total:
@@ -162,11 +186,12 @@ def _page(ids: list[int], wanted: Wanted, size: int, shown: Total | None, degrad
     products = Product.objects.in_bulk(chosen)
     rows = [products[pk] for pk in chosen if pk in products]  # one may have gone just now
     first = wanted.cursor is None
+    known = shown or Total(len(rows), exact=first and not more)
     return Found(
         rows=rows,
         previous=_cursor(rows[0], wanted.sort, backwards=True) if rows and not first else "",
         next=_cursor(rows[-1], wanted.sort) if rows and (more or backwards) else "",
-        total=shown or Total(len(rows), exact=first and not more),
+        total=Total(known.rows, exact=known.exact and not degraded),
         degraded=degraded,
     )
 

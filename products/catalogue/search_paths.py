@@ -47,6 +47,7 @@ class Wanted:
     active: bool | None
     sort: str
     cursor: Cursor | None
+    lookup: Condition | None = None  # the same as `match`, for the search index
 
     @property
     def descending(self) -> bool:
@@ -97,7 +98,7 @@ def all_sorted(wanted: Wanted, limit: int) -> tuple[list[int], int | None]:
 
     The number is None where there are none beyond the cursor.
     """
-    match, values = both([wanted.match, wanted.state])
+    match, values = both([wanted.lookup or wanted.match, wanted.state])
     key = f"{KEYS[wanted.sort]} AS key, " if wanted.sort in KEYS else ""
     beyond, beyond_values = _of_found(wanted)
     found = _fetch(
@@ -114,7 +115,8 @@ def by_segments(wanted: Wanted, limit: int) -> list[int]:
     """Ids of the next `limit` matches in the order of ids, found segment by segment."""
     newest = _newest()
     start = newest if wanted.cursor is None else wanted.cursor.pk
-    match, values = both([wanted.match, wanted.state, wanted.beyond(hidden=True)])
+    match = wanted.lookup or wanted.match
+    match, values = both([match, wanted.state, wanted.beyond(hidden=True)])
     step = -1 if wanted.descending else 1
     last = 0 if wanted.descending else newest >> SEGMENT_BITS
     shift = SEGMENT_BITS - PART_BITS

@@ -11,8 +11,9 @@ MAX_WORDS = 8
 # pg_trgm looks up groups of three characters. Of a word in `LIKE '%word%'` it can use three
 # letters or digits in a row, and two before another sign (that is where a word ends).
 INDEXED = re.compile(r"[^\W_]{3}|[^\W_]{2}[\W_]")
-# Each of its groups makes a look-up longer, most of all those where a run of letters begins or ends,
-# which many products have. A whole SKU of four words is found four times as fast by three runs.
+# Each of its groups makes a look-up longer, most of all those where a run of letters begins or
+# ends, which many products have. A whole SKU of four words is found four times as fast by three
+# runs.
 RUN = re.compile(r"[^\W_]{3,}")
 MAX_RUNS = 3
 
@@ -49,28 +50,21 @@ def condition(chosen: Sequence[str], text: str, *, beginnings: bool = False) -> 
 
 
 def lookup(chosen: Sequence[str], text: str) -> Condition:
-    """The same as `condition`, but quicker by the index, and in the eyes of the planner rarer."""
-    match, values = condition(chosen, text)
-    patterns = []
+    """The same as `condition`, quicker by the index, but rarer in the eyes of the planner."""
+    parts: list[str] = []
+    values: list[str] = []
     for word in chosen:
         runs = RUN.findall(word)
-        if len(runs) > 1:
+        if len(runs) < 2:
+            part, given = condition([word], text)
+        else:
             longest = sorted(range(len(runs)), key=lambda number: -len(runs[number]))[:MAX_RUNS]
-            patterns.append("%".join(runs[number] for number in sorted(longest)))
-    if not patterns:
-        return match, values
-    hidden = match.replace(text, f"({text} || '')")
-    found = " AND ".join(f"{text} LIKE lower(%s)" for _ in patterns)
-    exact = [word for word in chosen if len(RUN.findall(word)) < 2]
-    sure, sure_values = condition(exact, text)
-    sql, all_values = both(
-        [
-            (found, [f"%{pattern}%" for pattern in patterns]),
-            (sure, sure_values),
-            (hidden, values),
-        ]
-    )
-    return sql, all_values
+            pattern = "%".join(runs[number] for number in sorted(longest))
+            part = f"{text} LIKE lower(%s) AND {text} || '' LIKE lower(%s)"
+            given = [f"%{pattern}%", f"%{plain(word)}%"]
+        parts.append(part)
+        values += given
+    return " AND ".join(parts), values
 
 
 def plain(word: str) -> str:

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "CREATE INDEX CONCURRENTLY IF NOT EXISTS products_product_search ON products_product"
             " USING gin (lower((((sku)::text || E'\\n' || (name)::text) || E'\\n') || description)"
-            " gin_trgm_ops, (id >> 14), (id >> 11)) WITH (gin_pending_list_limit = 1024)",
+            " gin_trgm_ops, (id >> 14), (id >> 11), active) WITH (gin_pending_list_limit = 1024)",
             "DROP INDEX IF EXISTS products_product_search",
         ),
         migrations.RunSQL(

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from config.live.channels import is_channel
 from products import tasks
-from products.catalogue import bulk, search_index, search_rebuild
+from products.catalogue import bulk, search, search_index, search_rebuild
 from products.catalogue.filters import Filter
 from products.models import (
     BulkAction,
@@ -366,3 +366,13 @@ def test_a_change_of_much_of_the_catalogue_goes_on_without_the_search_index(
     assert change.state == BulkState.DONE
     assert search_index.state() == state
     assert search_rebuild.is_due() == (state == "missing")
+
+
+@pytest.mark.django_db
+def test_what_a_search_finds_is_not_changed_while_it_finds_a_part_only(actor, make_products):
+    make_products(3)
+    search_index.drop()
+    with pytest.raises(search.SearchIncomplete):
+        bulk.start(actor, BulkAction.DELETE, filter=Filter("ext 1"))
+    bulk.start(actor, BulkAction.DEACTIVATE, filter=Filter(active=True))
+    assert Product.objects.filter(active=False).count() == 3
