@@ -6,6 +6,7 @@ Used by the pages of bulk changes and their messages.
 from config.listing import Total
 from products.models import BulkAction, BulkChange, BulkState
 
+from .bulk_progress import in_words
 from .filters import Filter
 
 VERBS = {
@@ -63,6 +64,17 @@ def title(change: BulkChange) -> str:
     if change.ended:
         return f"{products(change.changed)} {DONE[BulkAction(change.action)]}"
     return f"{DOING[BulkAction(change.action)]} {what(change)}"
+
+
+def under_way(change: BulkChange) -> str:
+    """For the list, of one that has not ended: "Deleting products matching “a”: 20 of 300"."""
+    about = "" if change.expected_exact else "about "
+    far = f"{change.matched:,} of {about}{change.expected:,}"
+    if change.state == BulkState.QUEUED:
+        far += ", waiting for a worker"
+    if change.action == BulkAction.RESTORE:
+        return f"Restoring deleted products: {far}. The others come back by and by"
+    return f"{DOING[BulkAction(change.action)]} {in_words(change)}: {far}"
 
 
 def left_out(action: BulkAction) -> str:

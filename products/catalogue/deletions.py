@@ -35,12 +35,23 @@ class Recent:
     deletion: Deletion
     why_not: str  # it can't be undone, in words; "" where it can
     change: BulkChange | None  # that deletes or restores it at this moment
+    restore: BulkChange | None = None  # the newest, also one that has ended
 
     @property
     def skipped(self) -> int:
-        """Products that an undo left out, since their SKU was in use again."""
-        deletion = self.deletion
-        return deletion.rows - deletion.restored if deletion.restored_at else 0
+        """Products that the newest undo left out, since their SKU was in use again."""
+        if self.restore is None:
+            return 0
+        return min(self.restore.matched - self.restore.changed, self._left)
+
+    @property
+    def not_yet(self) -> int:
+        """Products that an undo did not come to before it was stopped; 0 when they are gone."""
+        return self._left - self.skipped if self.restore is not None and not self.why_not else 0
+
+    @property
+    def _left(self) -> int:
+        return max(0, self.deletion.rows - self.deletion.restored)
 
 
 def latest(limit: int = SHOWN, *, before: int | None = None) -> list[Recent]:
@@ -63,13 +74,21 @@ def recent(deletion: Deletion) -> Recent:
 
 def recents(deletions: list[Deletion]) -> list[Recent]:
     """Some of them, in the same order."""
-    changes = BulkChange.objects.exclude(state__in=BulkChange.ENDED)
-    running = {
-        change.deletion_id: change
-        for change in changes.filter(deletion__in=[each.pk for each in deletions])
-    }
+    running: dict[int | None, BulkChange] = {}
+    restores: dict[int | None, BulkChange] = {}
+    changes = BulkChange.objects.filter(deletion__in=[each.pk for each in deletions])
+    for change in changes.order_by("pk").defer("ids"):
+        if not change.ended:
+            running[change.deletion_id] = change
+        if change.action == BulkAction.RESTORE:
+            restores[change.deletion_id] = change
     return [
-        Recent(each, _why_not(each, running.get(each.pk)), running.get(each.pk))
+        Recent(
+            each,
+            _why_not(each, running.get(each.pk)),
+            running.get(each.pk),
+            restores.get(each.pk),
+        )
         for each in deletions
     ]
 

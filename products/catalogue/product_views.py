@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -20,7 +20,7 @@ from config.accounts.permissions import requires
 from config.idempotency.models import GivenAnswer
 from products.models import ChangeAction, DeletedProduct, DeletionKind, Product
 
-from . import editing, history
+from . import deletions, editing, history
 from .bulk_words import hours
 from .forms import ProductForm
 from .places import place_before
@@ -48,8 +48,14 @@ def new_product(request: HttpRequest) -> HttpResponse:
         except editing.Busy as busy:
             form.add_error(None, str(busy))
         else:
-            return _done(request, f"{product.name} is added.", "product-created", id=product.pk)
+            return _added(request, product)
     return _show_form(request, form, once=once, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _added(request: HttpRequest, product: Product) -> HttpResponse:
+    """With a link to it: the list may show a search that it does not match."""
+    text, tag = f"{product.name} is added.", f"added-{product.pk}" if product.pk else ""
+    return _done(request, text, "product-created", tag=tag, id=product.pk)
 
 
 def _create_once(actor: Actor, values: dict[str, Any], once: str) -> Product:
@@ -78,6 +84,8 @@ def _create_once(actor: Actor, values: dict[str, Any], once: str) -> Product:
 def product(request: HttpRequest, pk: int) -> HttpResponse:
     """One product with its history: to edit for editors, to read for viewers."""
     found = Product.objects.filter(pk=pk).first()
+    if found is None and request.method == "POST":
+        return _lost(request, pk)
     if found is None:
         return _gone(request, pk)
     if request.method != "POST":
@@ -96,7 +104,7 @@ def _save(request: HttpRequest, form: ProductForm, found: Product, seen: str) ->
     try:
         saved = editing.update(actor_of(request), found.pk, changes, version=seen)
     except Product.DoesNotExist:
-        return _gone(request, found.pk)
+        return _lost(request, found.pk)
     except editing.Stale as stale:
         return _stale(request, form, stale.current)
     except editing.SkuTaken as taken:
@@ -152,7 +160,7 @@ def delete_product(request: HttpRequest, pk: int) -> HttpResponse:
         request,
         f"{found.name} ({found.sku}) is deleted.",
         "product-deleted",
-        undo=deletion.pk,
+        tag=f"undo-{deletion.pk}",
         id=pk,
         deletion=deletion.pk,
     )
@@ -180,17 +188,52 @@ def _show_form(
     return _show(request, "product", context, status=status)
 
 
+def _lost(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep what was typed into the form of a product that was deleted meanwhile.
+
+    It can be saved after restoring the product (`restore` in the address), or as a new one.
+    """
+    form = ProductForm(request.POST)
+    context = _deleted(pk)
+    kept = context["kept"]
+    if kept is not None and "restore" in request.GET:
+        try:
+            deletions.undo(actor_of(request), kept.deletion_id)
+        except (deletions.NotRestorable, OperationalError) as why:
+            form.add_error(None, f"It could not be restored: {why}")
+        restored = Product.objects.filter(pk=pk).first()
+        if restored is not None:
+            form = ProductForm(request.POST, product=restored)
+            if form.is_valid():
+                return _save(request, form, restored, request.POST.get("version", ""))
+            return _show_form(request, form, restored, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        if form.is_valid():
+            form.add_error(None, "It could not be restored: its SKU is in use again.")
+    context |= {
+        "form": form,
+        "once": uuid.uuid4().hex,
+        "version": request.POST.get("version", ""),
+        "address": reverse("products:new"),
+        "lost": reverse("products:product", args=[pk]),
+    }
+    return _show(request, "product", context, status=HTTPStatus.NOT_FOUND)
+
+
 def _gone(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that the product was deleted, by whom, and how to bring it back."""
+    return _show(request, "gone", _deleted(pk), status=HTTPStatus.NOT_FOUND)
+
+
+def _deleted(pk: int) -> dict[str, Any]:
+    """The entry of its history, and its copy while that can be restored."""
     last = next(iter(history.latest(pk, 1)), None)
     kept = DeletedProduct.objects.filter(
         product_id=pk, deletion__kind=DeletionKind.ONE, deletion__swept_at=None
     ).first()
-    context = {
+    return {
         "deleted": last if last is not None and last.action == ChangeAction.DELETED else None,
         "kept": kept,
     }
-    return _show(request, "gone", context, status=HTTPStatus.NOT_FOUND)
 
 
 def _show(
@@ -207,10 +250,10 @@ def _show(
 
 
 def _done(
-    request: HttpRequest, text: str, event: str, *, undo: int | None = None, **detail: int
+    request: HttpRequest, text: str, event: str, *, tag: str = "", **detail: int
 ) -> HttpResponse:
-    """Say `text`, with an Undo of the deletion `undo`; leads back, or tells the dialog's page."""
-    messages.success(request, text, extra_tags="" if undo is None else f"undo-{undo}")
+    """Say `text`, tagged as toasts.html knows it; leads back, or tells the dialog's page."""
+    messages.success(request, text, extra_tags=tag)
     if not request.htmx:
         return redirect(place_before(request))
     response = render(request, "products/product_said.html")

@@ -10,13 +10,14 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from config.listing import total
-from products.models import Import, ImportState, Product
+from products.models import BulkChange, Import, ImportState, Product
 
-from . import search
+from . import bulk_words, search
 from .filters import Filter
 from .search_terms import is_indexed
 
 NEWEST = "newest"
+MOST_UNDER_WAY = 5  # bulk changes that the list tells of
 ORDERS = {NEWEST: "newest first", "sku": "by SKU", "name": "by name"}
 
 
@@ -41,12 +42,15 @@ def product_list(request: HttpRequest) -> HttpResponse:
         "merging": Import.objects.filter(state=ImportState.MERGING)
         .select_related("upload")
         .first(),
+        "under_way": _under_way(),
     }
     found = context["found"]
     # The words that were looked for in descriptions too.
     looked_for_anywhere = [] if found and found.degraded else context["words"]
     context["words_anywhere"] = [word for word in looked_for_anywhere if is_indexed(word)]
-    context["nothing_yet"] = found is not None and not found.rows and filter.everything
+    nothing = found is not None and not found.rows
+    context["nothing_yet"] = nothing and filter.everything
+    context["no_products"] = nothing and (filter.everything or not Product.objects.exists())
     if found is not None and filter.everything:
         context["catalogue"] = found.total
     elif not part:
@@ -56,6 +60,15 @@ def product_list(request: HttpRequest) -> HttpResponse:
     response = render(request, f"products/{'part' if part else 'list'}.html", context)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def _under_way() -> list[dict[str, Any]]:
+    """The bulk changes that have not ended, the oldest first: by the index of the open ones."""
+    running = BulkChange.objects.exclude(state__in=BulkChange.ENDED).order_by("pk")
+    return [
+        {"id": change.pk, "words": bulk_words.under_way(change)}
+        for change in running[:MOST_UNDER_WAY]
+    ]
 
 
 def _page(filter: Filter, sort: str, cursor: str) -> dict[str, Any]:

@@ -32,8 +32,18 @@ def excerpt(text: str, words: Iterable[str]) -> str:
 @register.filter
 def deletion(message: Message) -> int | None:
     """The id of the deletion that a message offers to undo, from its tag "undo-<id>"."""
+    return _tagged(message, "undo")
+
+
+@register.filter
+def added(message: Message) -> int | None:
+    """The id of the product that a message leads to, from its tag "added-<id>"."""
+    return _tagged(message, "added")
+
+
+def _tagged(message: Message, wanted: str) -> int | None:
     for tag in (message.extra_tags or "").split():
         name, _, number = tag.partition("-")
-        if name == "undo" and number.isdigit():
+        if name == wanted and number.isdigit():
             return int(number)
     return None

@@ -33,10 +33,10 @@ window.stockroom = (() => {
   }
 
   const TOAST_MS = 8000;
-  const ACTION_MS = 30000; // one that offers Undo
+  const ACTION_MS = 30000; // one that offers Undo or a link
   function fade(note) {
     if (!note.matches(".toast.success, .toast.info")) return;
-    const stay = note.querySelector("form") ? ACTION_MS : TOAST_MS;
+    const stay = note.querySelector("form, a") ? ACTION_MS : TOAST_MS;
     const leave = () => {
       // Still being read or pointed at: stay another while.
       if (note.matches(":hover, :focus-within")) setTimeout(leave, TOAST_MS);

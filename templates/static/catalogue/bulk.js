@@ -46,6 +46,13 @@ async function refresh() {
   else if ($("#bulk").dataset.state !== stateBefore) stream.read();
 }
 
+// The button that was pressed goes with what is swapped: the focus stays in the page.
+let within = false;
+document.addEventListener("htmx:beforeSwap", () => { within = $("#bulk").contains(document.activeElement); });
+document.addEventListener("htmx:afterSettle", () => {
+  if (within && document.activeElement === document.body) $("#bulk h1").focus();
+});
+
 const stream = live(`bulk-${id}`, {
   onSnapshot: show,
   fetchState,

@@ -154,8 +154,10 @@ results.addEventListener("change", (event) => {
   if (event.target.id === "everything") tick(boxes(), event.target.checked);
 });
 results.addEventListener("keydown", (event) => {
-  // Return in a box would press the form's first button.
-  if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) event.preventDefault();
+  // Return in a box would press the form's first button. It leads there instead.
+  if (event.key !== "Enter" || !event.target.matches("input[type=checkbox]")) return;
+  event.preventDefault();
+  if (!event.target.closest("#bulk")) $("#bulk.some [name=action]")?.focus();
 });
 window.addEventListener("pageshow", showTicked);
 

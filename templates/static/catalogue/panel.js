@@ -94,8 +94,39 @@
     if (event.target === dialog && !mayLeave()) event.preventDefault();
   });
   dialog.addEventListener("close", (event) => {
-    if (event.target === dialog) content.replaceChildren();
+    if (event.target !== dialog) return;
+    content.replaceChildren();
+    // Closed otherwise than by Back: its entry goes from the history.
+    if (!history.state?.panel) return;
+    returning = true;
+    history.back();
   });
+
+  // The open dialog is an entry of the history with the list's own address, so that Back closes it.
+  // This file comes before htmx listens: what is about the dialog stays here.
+  let returning = false;
+  let place = "";
+  function show() {
+    if (dialog.open) return;
+    dialog.showModal();
+    place = location.href;
+    history.pushState({ panel: true }, "", location.href);
+  }
+  window.addEventListener("popstate", (event) => {
+    if (!returning && !dialog.open && !event.state?.panel) return;
+    if (location.href === place) event.stopImmediatePropagation();
+    if (!returning && dialog.open && !event.state?.panel) {
+      if (mayLeave()) dialog.close();
+      else history.forward();
+    }
+    returning = false;
+    forget();
+  });
+  /** The entry of a dialog that is not there (Forward, a reload) is one of the list. */
+  function forget() {
+    if (history.state?.panel && !dialog.open) history.replaceState(null, "", location.href);
+  }
+  forget();
 
   // Another part into the dialog (Delete, Open it) would take the form's place.
   document.addEventListener("htmx:confirm", (event) => {
@@ -114,9 +145,12 @@
     const title = content.querySelector("h2");
     if (!title) return; // saved: nothing is left to be shown
     dialog.setAttribute("aria-labelledby", title.id);
-    if (!dialog.open) dialog.showModal();
+    show();
     content.querySelectorAll("[maxlength]").forEach(count);
-    (content.querySelector("[aria-invalid=true]") ?? content.querySelector("[autofocus]"))?.focus();
+    const first = content.querySelector("[aria-invalid=true]") ?? content.querySelector("[autofocus]");
+    // htmx focuses what has it a moment later.
+    for (const element of content.querySelectorAll("[autofocus]")) element.removeAttribute("autofocus");
+    first?.focus();
     dialog.scrollTop = 0;
   });
   for (const name of ["product-saved", "product-created", "product-deleted", "products-changed"]) {

@@ -154,7 +154,7 @@ def test_an_older_answer_never_takes_the_place_of_a_newer_one(page, catalogue):
         with contextlib.suppress(Error):  # given up already: there is nobody to be answered
             route.fulfill(body="older answer")
     search(page).fill("item-012")
-    expect(page.locator("#count")).to_have_text("1 matches")
+    expect(page.locator("#count")).to_have_text("1 product matches")
     expect(page.get_by_text("older answer")).to_have_count(0)
     expect(page).to_have_url("/products/?q=item-012")
 
@@ -163,7 +163,7 @@ def test_a_filter_takes_along_what_was_typed_a_moment_before(page, catalogue):
     page.goto("/products/")
     search(page).press_sequentially("item-01")
     page.get_by_role("link", name="Inactive").click()
-    expect(page).to_have_url("/products/?q=item-01&state=inactive")
+    expect(page).to_have_url(re.compile(r"\?(q=item-01&state=inactive|state=inactive&q=item-01)$"))
     expect(rows(page)).to_have_count(3)
     expect(search(page)).to_have_value("item-01")
 
@@ -192,6 +192,33 @@ def test_rows_are_ticked_one_by_one_in_ranges_and_all(page, catalogue):
     page.get_by_role("link", name="Next").click()
     expect(rows(page).first).to_contain_text("item-051")
     expect(selection).to_be_hidden()  # what is not seen is not selected
+
+
+def test_the_buttons_for_ticked_rows_are_near_and_nothing_covers_them(page, catalogue):
+    page.goto("/products/?sort=sku")
+    page.get_by_label("Select item-040").check()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Activate", exact=True)).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    note = page.locator(".toast")
+    expect(note).to_contain_text("1 product deactivated.")
+    expect(rows(page).filter(has_text="item-040")).to_contain_text("inactive")
+    expect(page.locator("#bulk")).to_be_visible()
+    for size in (DESK, {"width": 800, "height": 700}, PHONE):
+        page.set_viewport_size(size)
+        bar, over = page.locator("#bulk").bounding_box(), note.bounding_box()
+        assert over["y"] + over["height"] <= bar["y"], size
+        assert bar["y"] + bar["height"] == pytest.approx(size["height"], abs=1)
+
+
+def test_the_states_stay_in_place_however_long_the_count(page, catalogue):
+    page.goto("/products/?q=item-012")
+    before = page.locator("#state-all").bounding_box()
+    search(page).fill("item")
+    expect(page.locator("#count")).to_have_text("120 match")
+    page.locator("#count").evaluate("each => { each.textContent = 'about 1,234,567 match'; }")
+    assert page.locator("#state-all").bounding_box() == before
 
 
 def test_ticked_products_are_changed_and_the_list_keeps_its_place(page, catalogue):

@@ -89,6 +89,27 @@ def test_a_sku_in_use_again_is_left_out_and_can_be_tried_later(actor, make_produ
 
 
 @pytest.mark.django_db
+def test_what_a_stopped_restore_did_not_come_to_is_not_left_out(actor, make_products, settings):
+    settings.BULK_AT_ONCE = 0
+    settings.BULK_BATCH_ROWS = 10
+    make_products(30)
+    deletion = run(bulk.start(actor, DELETE, filter=Filter("sku"))).deletion
+    Product.objects.create(sku="SKU-2", name="Somebody's")
+    change = deletions.undo(actor, deletion.pk)
+    assert bulk.WORK.step(change)  # it begins
+    change.refresh_from_db()
+    assert bulk.WORK.step(change)  # ten of them
+    bulk.finish(change.pk, BulkState.CANCELLED)
+
+    (listed,) = deletions.latest()
+
+    assert (listed.skipped, listed.not_yet, listed.why_not) == (1, 20, "")
+    run(deletions.undo(actor, deletion.pk))
+    (listed,) = deletions.latest()
+    assert (listed.skipped, listed.not_yet) == (1, 0)
+
+
+@pytest.mark.django_db
 def test_a_second_undo_is_refused_and_does_no_harm(actor, make_products):
     make_products(3)
     deletion = bulk.start(actor, DELETE, filter=Filter("sku")).deletion

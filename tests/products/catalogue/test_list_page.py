@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from products.catalogue import search_index
 from products.catalogue.filters import MAX_SEARCH_CHARACTERS, Filter
-from products.models import Import, Product, Upload
+from products.models import BulkChange, Import, Product, Upload
 
 pytestmark = pytest.mark.django_db
 
@@ -181,6 +181,13 @@ def test_an_empty_catalogue_says_how_to_fill_it(client):
     assert 'href="/products/new/"' in page
 
 
+@pytest.mark.parametrize("query", ["q=lamp", "state=active", "q=lamp&state=inactive"])
+def test_a_search_in_an_empty_catalogue_says_that_it_is_empty(client, query):
+    said = text(get(client, f"/products/?{query}"))
+    assert "No products yet" in said
+    assert "Nothing matches" not in said
+
+
 def test_a_viewer_of_an_empty_catalogue_is_offered_nothing(client, user):
     user.role = "viewer"
     user.save()
@@ -195,7 +202,7 @@ def test_no_match_says_what_was_searched_and_how_to_go_on(client, song):
     said = text(page)
     assert "Nothing matches “Zither”" in said
     assert "SKU, name and description of the active products" in said
-    assert "none match" in said
+    assert "no product matches" in said
     assert 'href="/products/?state=active&amp;sort=sku">Clear the search' in page
     assert 'href="/products/?q=Zither&amp;sort=sku">Search in all states' in page
     assert re.search(r'href="/products/new/\?sku=Zither&amp;next=[^"]*" data-panel>Add a', page)
@@ -230,6 +237,23 @@ def test_an_import_that_merges_is_said_with_a_link(client, make_products):
     page = get(client)
     assert "An import is being merged now: spring <new>.csv" in text(page)
     assert f'href="/imports/{merging.pk}/"' in page
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_bulk_changes_that_run_are_said_with_a_link(client, user, make_products, state):
+    make_products(1)
+    values = {"by_name": "ana", "state": state, "last_id": 9, "expected": 138_415}
+    change = BulkChange.objects.create(
+        action="deactivate", search="<the>", **values, matched=14_000
+    )
+    page = get(client, "/products/?q=sku")
+    assert "Deactivating products matching “<the>”: 14,000 of 138,415" in text(page)
+    assert f'href="/products/bulk/{change.pk}/?next=' in page
+    assert ("waiting for a worker" in page) == (state == "queued")
+    BulkChange.objects.create(action="restore", **values)
+    assert "Restoring deleted products: 0 of 138,415" in text(get(client))
+    BulkChange.objects.update(state="done")
+    assert "138,415" not in get(client)
 
 
 def test_a_search_without_its_index_says_what_it_finds_meanwhile(client, song):

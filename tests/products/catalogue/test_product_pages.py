@@ -1,5 +1,6 @@
 """The pages of one product, as a browser without JavaScript uses them."""
 
+from datetime import timedelta
 from html import escape
 
 import pytest
@@ -215,7 +216,36 @@ def test_a_deleted_product_is_said_with_who_did_it(client, actor, lamp):
     for answer in (client.post(address(lamp), sent), client.get(address(lamp))):
         assert answer.status_code == 404
         assert "ana deleted it" in text(answer)
-        assert reverse("products:deleted") in text(answer)
+    assert reverse("products:deleted") in text(answer)
+
+
+def test_what_was_typed_is_kept_when_the_product_was_deleted_meanwhile(client, actor, lamp):
+    sent = fields_of(client.get(address(lamp))) | {"name": "Mine", "description": "Typed"}
+    editing.delete(actor, lamp.pk)
+    lost = client.post(address(lamp), sent)
+    assert lost.status_code == 404
+    assert 'value="Mine"' in text(lost)
+    assert "Restore it and save" in text(lost)
+    assert f'formaction="{address(lamp)}?restore=1"' in text(lost)
+
+    again = fields_of(lost) | {"initial-name": "Desk lamp", "initial-description": "Warm\r\nlight"}
+    assert client.post(f"{address(lamp)}?restore=1", again).status_code == 302
+    restored = Product.objects.get()
+    assert (restored.pk, restored.name, restored.description) == (lamp.pk, "Mine", "Typed")
+
+
+def test_what_was_typed_can_become_a_new_product(client, actor, lamp):
+    sent = fields_of(client.get(address(lamp))) | {"name": "Mine"}
+    editing.delete(actor, lamp.pk)
+    new = fields_of(client.post(address(lamp), sent))
+    taken = {"sku": "LAMP-1", "name": "Theirs", "description": "", "active": True}
+    theirs = editing.create(actor, taken)
+    refused = client.post(f"{address(lamp)}?restore=1", new)
+    assert "its SKU is in use again" in text(refused)
+    assert 'value="Mine"' in text(refused)
+    editing.delete(actor, theirs.pk)
+    assert client.post(NEW, new).status_code == 302
+    assert Product.objects.get().name == "Mine"
 
 
 @pytest.mark.parametrize("pk", ["4711", "9" * 30])
@@ -257,6 +287,16 @@ def test_the_history_tells_who_changed_what(client, actor, lamp):
     assert "changed name, state" in page
     assert "<del>Desk lamp</del>" in page and "<ins>Floor lamp</ins>" in page
     assert "<del>active</del>" in page
+
+
+def test_the_history_tells_an_import_that_added_it_from_one_that_changed_it(client, lamp):
+    Product.objects.filter(pk=lamp.pk).update(last_import_id=7, created_at=lamp.updated_at)
+    page = text(client.get(address(lamp)))
+    assert ">import 7</a></b>" in page and "Imported by" in page
+    later = lamp.updated_at + timedelta(hours=1)
+    Product.objects.filter(pk=lamp.pk).update(updated_at=later)
+    page = text(client.get(address(lamp)))
+    assert ">Import 7</a></b> changed it" in page and "Imported by" not in page
 
 
 def test_names_are_text_never_markup(client, actor):

@@ -155,6 +155,70 @@ def test_unsaved_changes_are_not_lost_unasked(page, lamp):
     assert Product.objects.get().name == "Desk lamp"
 
 
+def test_back_closes_the_dialog_and_stays_on_the_list(page, lamp):
+    answers = [False, True]
+    page.on("dialog", lambda d: d.accept() if answers.pop(0) else d.dismiss())
+    page.goto("/products/")
+    page.get_by_label("Search SKU").fill("lamp")
+    expect(page).to_have_url(LAMPS)
+    box = open_panel(page)
+    expect(page).to_have_url(LAMPS)
+    page.go_back()
+    expect(box).to_be_hidden()
+    expect(page).to_have_url(LAMPS)
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+    open_panel(page).get_by_label("Name").fill("Changed")
+    page.evaluate("history.back()")  # asked: no
+    expect(box.get_by_label("Name")).to_have_value("Changed")
+    page.wait_for_function("history.state.panel")
+    page.evaluate("history.back()")  # asked: yes
+    expect(box).to_be_hidden()
+    assert answers == []
+
+    open_panel(page)
+    page.keyboard.press("Escape")  # takes its entry along
+    expect(box).to_be_hidden()
+    page.wait_for_function("!history.state?.panel")
+    page.go_back()
+    expect(page).to_have_url("/products/")
+    expect(page.get_by_label("Search SKU")).to_have_value("")
+
+
+def test_what_was_typed_survives_that_the_product_was_deleted(page, lamp, ben):
+    page.goto("/products/?q=nothing-else")
+    page.goto(LAMPS)
+    box = open_panel(page)
+    box.get_by_label("Name").fill("Mine")
+    editing.delete(ben, lamp.pk)
+    box.get_by_role("button", name="Save").click()
+    expect(box.get_by_role("alert")).to_contain_text("ben deleted it")
+    expect(box.get_by_label("Name")).to_have_value("Mine")
+    box.get_by_role("button", name="Restore it and save").click()
+    expect(toast(page)).to_contain_text("Mine is saved.")
+    expect(page.locator("tbody")).to_contain_text("Mine")
+    assert Product.objects.get().pk == lamp.pk
+
+
+def test_the_first_wrong_field_is_focused(page, lamp):
+    page.goto(LAMPS)
+    box = open_panel(page)
+    box.get_by_label("Name").fill(" ")
+    box.get_by_role("button", name="Save").click()
+    expect(box.locator("#id_name_error")).to_be_visible()
+    expect(box.get_by_label("Name")).to_be_focused()
+
+
+def test_an_added_product_that_the_search_does_not_find_can_be_opened(page, lamp):
+    page.goto(LAMPS)
+    page.get_by_role("link", name="Add product").click()
+    panel(page).get_by_label("SKU").fill("chair-1")
+    panel(page).get_by_label("Name").fill("Chair")
+    panel(page).get_by_role("button", name="Add product").click()
+    toast(page).get_by_role("link", name="Open it").click()
+    expect(panel(page).get_by_label("SKU")).to_have_value("chair-1")
+
+
 def test_a_double_click_saves_once(page, lamp):
     page.goto("/products/new/")
     page.get_by_label("SKU").fill("lamp-2")
@@ -227,6 +291,11 @@ def test_few_ticked_products_are_changed_in_place(page, make_products):
 def test_the_page_of_a_job_follows_it_by_itself(page, make_products, user, settings):
     settings.BULK_AT_ONCE = settings.BULK_BATCH_ROWS = 10
     make_products(30)
+    stopped = bulk.start(Actor(user), BulkAction.ACTIVATE, filter=Filter())
+    page.goto(f"/products/bulk/{stopped.pk}/")
+    page.get_by_role("button", name="Stop here").click()
+    expect(page.get_by_role("button", name="Stopping…")).to_be_disabled()
+    expect(page.locator("h1")).to_be_focused()
     change = bulk.start(Actor(user), BulkAction.DEACTIVATE, filter=Filter())
     page.goto(f"/products/bulk/{change.pk}/")
     expect(page.locator("#bulk-words")).to_have_text("Waiting for a worker")
@@ -248,7 +317,10 @@ def test_all_products_are_deleted_once_the_words_are_typed_and_come_back(page, m
     expect(button).to_be_disabled()
     page.get_by_label("Type DELETE ALL").fill("delete all")
     expect(button).to_be_disabled()
+    page.get_by_label("Type DELETE ALL").press("Enter")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Type DELETE ALL exactly"))
     page.get_by_label("Type DELETE ALL").fill("DELETE ALL")
+    expect(page.get_by_role("alert")).to_have_text("")
     button.click()
     expect(page.get_by_text("No products yet")).to_be_visible()
     toast(page).get_by_role("button", name="Undo").click()
