@@ -55,20 +55,14 @@ IN_A_STEP = "The job is in the middle of a step. Try again in a few seconds."
 
 
 class Busy(exceptions.APIException):
-    """Somebody else holds what this request needs; nothing was changed. The message is ours."""
+    """Somebody else holds what this request needs; nothing was changed. `detail` says what."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "busy"
-    default_detail = "Somebody else is changing the same thing. Try again in a few seconds."
 
-    def __init__(self, detail: str | None = None) -> None:
+    def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(RETRY_SECONDS)}
-
-
-def gave_up_waiting(error: Exception) -> bool:
-    """Whether the database answers, but somebody kept a lock for too long."""
-    return getattr(error.__cause__, "pgcode", None) == LOCK_NOT_AVAILABLE
 
 
 @contextmanager
@@ -77,7 +71,7 @@ def asking_a_job() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if not gave_up_waiting(error):
+        if getattr(error.__cause__, "pgcode", None) != LOCK_NOT_AVAILABLE:
             raise
         raise Busy(IN_A_STEP) from error
 
@@ -120,10 +114,7 @@ def response(status: int, message: str = "", *, code: str = "") -> JsonResponse:
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None (a bug in a view) goes on to `handler500`."""
-    if isinstance(exc, OUTAGES) and gave_up_waiting(exc):
-        logger.info("%s: gave up waiting for a lock: %s", type(context["view"]).__name__, exc)
-        exc = Busy()
-    elif isinstance(exc, OUTAGES):
+    if isinstance(exc, OUTAGES):
         logger.exception("database error in %s", type(context["view"]).__name__)
         status = HTTPStatus.SERVICE_UNAVAILABLE
         return Response(body(status), status, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -53,12 +53,11 @@ class Text(serializers.CharField):
 class Choice(serializers.ChoiceField):
     """One of some words; whatever else is given is answered with these."""
 
-    def __init__(self, choices: Any, **kwargs: Any) -> None:
+    def __init__(self, choices: Any, *, advice: str = "", **kwargs: Any) -> None:
         super().__init__(choices, **kwargs)
-        advice = f"Use one of: {', '.join(map(str, self.choices))}."
-        # In DRF's default messages what was given is repeated instead.
-        told = dict.fromkeys(("invalid_choice", "required", "null"), advice)
-        self.error_messages = {**self.error_messages, **told, **kwargs.get("error_messages", {})}
+        advice = advice or f"Use one of: {', '.join(map(str, self.choices))}."
+        advice = advice.replace("{", "{{").replace("}", "}}")  # DRF formats its messages
+        self.error_messages |= dict.fromkeys(("invalid_choice", "required", "null"), advice)
 
 
 class TrueFalse(serializers.BooleanField):

@@ -133,12 +133,7 @@ class BulkBegunSerializer(BulkChangeSerializer):
 class DeleteAllInput(Strict):
     """The typed confirmation."""
 
-    confirm = Choice(
-        [CONFIRMATION],
-        error_messages=dict.fromkeys(
-            ("invalid_choice", "required", "null"), f'Send {{"confirm": "{CONFIRMATION}"}}.'
-        ),
-    )
+    confirm = Choice([CONFIRMATION], advice=f'Send {{"confirm": "{CONFIRMATION}"}}.')
 
 
 class DeletionSerializer(serializers.Serializer):

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.accounts.models import User
+from config.api_errors import Busy
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -45,6 +46,7 @@ class Conflict(exceptions.APIException):
 
 
 RAISED = {
+    "busy": Busy("Somebody is at it."),
     "gone": Http404("This import was deleted."),
     "denied": PermissionDenied("Only its owner may cancel it."),
     "conflict": Conflict(),
@@ -159,6 +161,12 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client):
     assert response.headers["Retry-After"] == "5"
     answer = error(response, 503)
     assert answer["code"] == "unavailable" and "10.1.2.3" not in answer["message"]
+
+
+def test_who_is_in_the_way_is_no_outage(client):
+    response = client.get("/api/failing/busy/")
+    assert response.headers["Retry-After"] == "5"
+    assert error(response, 503) == {"code": "busy", "message": "Somebody is at it."}
 
 
 def test_a_database_that_is_away_at_the_login_check_is_503_too(client, monkeypatch):

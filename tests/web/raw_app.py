@@ -69,6 +69,9 @@ def wsgi(environ, start_response):
     if environ["PATH_INFO"] == "/endless.csv":
         start_response("200 OK", [("Content-Type", "text/csv")])
         return endless()
+    if environ["PATH_INFO"] == "/breaks-off.csv":
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        return breaks_off()
     if environ["PATH_INFO"] == "/static/large":
         return file(start_response)
     body = b"x" * FILE_BYTES if environ["PATH_INFO"] == "/large" else answer(environ)
@@ -81,6 +84,11 @@ def file(start_response):
     content.truncate(FILE_BYTES)
     start_response("200 OK", [("Content-Length", str(FILE_BYTES))])
     return FileResponse(content)
+
+
+def breaks_off():
+    yield b"a line\r\n"
+    raise RuntimeError("the rest is gone")
 
 
 def endless():

@@ -35,6 +35,27 @@ def test_the_documentation_needs_a_login(client: Client) -> None:
     assert answer.headers["Location"].startswith("/login/")
 
 
+@pytest.mark.django_db
+def test_the_documentation_takes_a_token(client: Client, django_user_model) -> None:
+    user = django_user_model.objects.create_user("reader")
+    _, secret = tokens.issue(user, "reads", ["catalogue:read"])
+    shown = client.get("/api/docs/", headers={"Authorization": f"Bearer {secret}"})
+    assert shown.status_code == 200
+    assert b'id="swagger-ui"' in shown.content
+    client.force_login(user)
+    assert client.get("/api/docs/").status_code == 200
+    assert b"SwaggerUIBundle" in client.get("/api/docs/?script=").content
+
+
+@pytest.mark.django_db
+def test_a_bad_token_is_refused_at_the_documentation(client: Client) -> None:
+    refused = client.get("/api/docs/", headers={"Authorization": "Bearer stk_wrong"})
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    assert refused.json()["error"]["code"] == "authentication_failed"
+    assert client.post("/api/docs/").status_code in (302, 405)
+
+
 def test_every_page_has_the_policy(web_server: Server, site: Site) -> None:
     for path in ("/login/", "/products/", "/api/docs/", "/nowhere/", "/healthz"):
         url, headers = f"{web_server.url}{path}", {"Cookie": site.cookie}

@@ -238,6 +238,16 @@ def test_a_broken_response_costs_no_thread(server: Server) -> None:
     get_a_page(server)
 
 
+def test_a_response_that_breaks_off_does_not_look_whole(server: Server) -> None:
+    answer = requests.get(f"{server.url}/breaks-off.csv", stream=True, timeout=5)
+    assert answer.status_code == 200
+    lines = answer.iter_content(None)
+    assert next(lines) == b"a line\r\n"
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        next(lines)
+    get_a_page(server)
+
+
 def test_it_stops_producing_for_a_client_who_left(server: Server) -> None:
     connection = server.connect()
     connection.sendall(b"GET /endless.csv HTTP/1.1\r\nHost: localhost\r\n\r\n")

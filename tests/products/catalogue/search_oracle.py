@@ -14,7 +14,7 @@ KEYS = {
 def holds(product: Product, word: str) -> bool:
     """A word with three letters in a row is found anywhere, a shorter one at a beginning."""
     word = word.lower()
-    if any(len(run) >= 3 for run in _runs(word)) or _ends_inside(word):
+    if any(len(run) >= 3 for run in _runs(word)):
         return any(word in text.lower() for text in _texts(product))
     return any(text.lower().startswith(word) for text in (product.sku, product.name))
 
@@ -36,11 +36,3 @@ def _texts(product: Product) -> tuple[str, str, str]:
 
 def _runs(word: str) -> list[str]:
     return "".join(sign if sign.isalnum() else " " for sign in word).split()
-
-
-def _ends_inside(word: str) -> bool:
-    """Whether two letters are followed by a sign that is none: "st-o", "100%"."""
-    return any(
-        word[at].isalnum() and word[at + 1].isalnum() and not word[at + 2].isalnum()
-        for at in range(len(word) - 2)
-    )

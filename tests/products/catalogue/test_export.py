@@ -9,9 +9,10 @@ from django.test import Client
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from config.accounts.actors import Actor
 from config.accounts.models import Role
 from config.accounts.tokens import issue
-from products.catalogue import export, fields
+from products.catalogue import delete_all, deletions, export, fields
 from products.catalogue.filters import Filter
 from products.imports.csv_rows import Carry, parse_part
 from products.models import ImportState, Product
@@ -171,6 +172,32 @@ def test_nothing_is_locked_or_kept_open_between_two_pieces(make_products, other,
         assert cursor.fetchone() == (0,)
     other.commit()
     assert list(pieces) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("added_after", [0, 5])
+def test_deleting_everything_meanwhile_breaks_the_file_off(
+    user, make_products, monkeypatch, caplog, added_after
+):
+    monkeypatch.setattr(export, "WINDOW_ROWS", 1)
+    make_products(3)
+    pieces = export.lines(Filter())
+    assert skus(next(pieces) + next(pieces)) == ["sku-1"]
+    delete_all.delete_all(Actor(user))
+    make_products(added_after)
+    with caplog.at_level("WARNING"), pytest.raises(export.TableReplaced):
+        next(pieces)
+    assert "the table was replaced" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_goes_on_when_everything_is_back(user, make_products, monkeypatch):
+    monkeypatch.setattr(export, "WINDOW_ROWS", 1)
+    make_products(3)
+    pieces = export.lines(Filter())
+    data = next(pieces) + next(pieces)
+    deletions.undo(Actor(user), delete_all.delete_all(Actor(user)).pk)
+    assert skus(data + b"".join(pieces)) == ["sku-1", "sku-2", "sku-3"]
 
 
 @pytest.mark.django_db

@@ -9,6 +9,8 @@ from django.test import Client
 
 from config.accounts.models import Role
 from config.accounts.tokens import issue
+from config.jobs import runner
+from products.catalogue import delete_all, editing
 from products.models import (
     BulkChange,
     BulkState,
@@ -283,6 +285,41 @@ def test_unknown_parameters_are_named_everywhere(api, method, path):
     assert "nonsense" in fields(response)
 
 
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [("/api/products/", "search, active, ordering, cursor, page_size"),
+     ("/api/deletions/", "cursor, page_size"), ("/api/products/export.csv", "search, active"),
+     ("/api/products/1/", "none")],
+)  # fmt: skip
+def test_who_gives_an_unknown_parameter_is_told_the_known_ones(api, path, known):
+    said = error(api.get(path, {"q": "x"}), 400)
+    advice = f"There is no such parameter. Parameters are: {known}."
+    assert said["fields"] == {"q": [advice]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "advice"),
+    [
+        ("get", "/api/products/?ordering=-sku", None,
+         {"ordering": ["Use one of: -id, sku, name."]}),
+        ("post", "/api/products/bulk/", {"action": "remove", "ids": [1]},
+         {"action": ["Use one of: activate, deactivate, delete."]}),
+        ("post", "/api/products/bulk/", {"action": None, "ids": [1]},
+         {"action": ["Use one of: activate, deactivate, delete."]}),
+        ("post", "/api/products/bulk/", {"ids": [1]},
+         {"action": ["Use one of: activate, deactivate, delete."]}),
+        ("post", "/api/products/delete-all/", {"confirm": "delete all"},
+         {"confirm": ['Send {"confirm": "DELETE ALL"}.']}),
+        ("post", "/api/products/delete-all/", {"confirm": None},
+         {"confirm": ['Send {"confirm": "DELETE ALL"}.']}),
+        ("post", "/api/products/delete-all/", {},
+         {"confirm": ['Send {"confirm": "DELETE ALL"}.']}),
+    ],
+)  # fmt: skip
+def test_who_gives_a_wrong_word_is_told_the_right_ones(api, method, path, body, advice):
+    assert error(send(api, method, path, body), 400)["fields"] == advice
+
+
 def test_a_product_is_looked_up_by_sku_in_any_case(api):
     product = add("Äb-1")
     found = api.get("/api/products/by-sku/", {"sku": "äB-1"})
@@ -324,6 +361,59 @@ def test_many_products_are_changed_by_id_at_once(api):
     (listed,) = api.get("/api/bulk-changes/").json()["results"]
     assert listed["events_url"] == f"http://testserver/events/bulk-{listed['id']}/"
     assert error(send(api, "post", f"{listed['url']}cancel/"), 409)["code"] == "conflict"
+
+
+def test_ids_of_no_product_are_told(api):
+    known = add("A").pk
+    unknown = list(range(known + 1, known + 151))
+    body = {"action": "deactivate", "ids": [*reversed(unknown), known, unknown[0]]}
+    done = send(api, "post", "/api/products/bulk/", body).json()
+    assert (done["changed"], done["missing"]) == (1, 150)
+    assert done["missing_ids"] == unknown[:100]
+
+    none = send(api, "post", "/api/products/bulk/", {"action": "delete", "ids": [known]}).json()
+    assert (none["changed"], none["missing"], none["missing_ids"]) == (1, 0, [])
+    body = {"action": "activate", "filter": {"search": "x"}}
+    assert send(api, "post", "/api/products/bulk/", body).json()["missing"] == 0
+    assert "missing" not in api.get(done["url"]).json()
+
+
+def busy(response) -> str:
+    said = error(response, 503)
+    assert said["code"] == "busy" and int(response.headers["Retry-After"]) > 0
+    return said["message"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("method", "body"), [("patch", {"name": "New"}), ("delete", None)])
+def test_who_meets_another_edit_is_told_to_try_again(api, other, monkeypatch, method, body):
+    monkeypatch.setattr(editing, "LOCK_MS", 50)
+    product = add("A")
+    other.cursor().execute("SELECT FROM products_product FOR UPDATE")
+    answer = send(api, method, f"/api/products/{product.pk}/", body)
+    assert busy(answer) == str(editing.Busy())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_delete_all_says_that_the_catalogue_is_in_use(api, other, monkeypatch):
+    monkeypatch.setattr(delete_all, "LOCK_SECONDS", 0.1)
+    add("A")
+    other.cursor().execute("SELECT FROM products_product")  # keeps its lock
+    answer = send(api, "post", "/api/products/delete-all/", {"confirm": "DELETE ALL"})
+    assert busy(answer) == str(delete_all.CatalogueBusy())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancel_within_a_step_of_a_bulk_change_says_so(api, other, settings, monkeypatch):
+    settings.BULK_AT_ONCE = 0
+    monkeypatch.setattr(runner, "ASK_SECONDS", 0.1)
+    add("A")
+    body = {"action": "activate", "filter": {}, "everything": True}
+    path = send(api, "post", "/api/products/bulk/", body).headers["Location"] + "cancel/"
+    other.cursor().execute("SELECT FROM products_bulkchange FOR UPDATE")
+    assert busy(send(api, "post", path)).startswith("The job is in the middle of a step.")
+    other.rollback()
+    assert send(api, "post", path).status_code == 202
 
 
 def test_more_products_are_a_job_that_can_be_cancelled(api, settings):

@@ -54,10 +54,12 @@ def skus(text: str) -> list[str]:
         ("l-1", ["L-1"]),
         ("l", ["L-1", "L-2"]),  # a beginning
         ("sk", []),
-        ("50%", ["D-50"]),
-        ("5%f", []),  # no wildcard
-        ("aa_b", ["D-50"]),
-        ("aaxb", []),
+        ("50%off", ["D-50"]),
+        ("50%", []),  # no three letters in a row: a beginning
+        ("d-5", ["D-50"]),
+        ("5%off", []),  # no wildcard
+        ("aa_bbb", ["D-50"]),
+        ("aaxbbb", []),
         ("red-oak-lamp", ["R-1"]),
         ("red-lamp", []),  # one word: not as its parts
         ("RED_OAK", []),
@@ -73,7 +75,7 @@ def test_words_are_found_in_sku_name_and_description_in_any_case(text, found):
     make(
         ("L-1", "Desk Lamp", "metal"),
         ("L-2", "Floor lamp", "of oak"),
-        ("D-50", "Discount 50%off", "aa_b"),
+        ("D-50", "Discount 50%off", "aa_bbb"),
         ("W-1", "Path", r"C:\dir"),
         ("G-1", "Größe", ""),
         ("J-1", "名前", ""),
@@ -231,8 +233,10 @@ def test_a_cursor_is_good_for_its_own_order_only():
         search.find(Filter(), "name", cursor=cursor)
 
 
-@pytest.mark.parametrize("word", ["abc", "ab-c", "a&b", "100%", "st-o", "é", "zz", "--", "名前"])
-def test_what_counts_as_indexed_is_what_the_index_can_narrow(word):
+@pytest.mark.parametrize(
+    "word", ["abc", "abc-d", "a&bcd", "100%", "née", "名前紙", "ab-c", "zz", "--"]
+)
+def test_what_counts_as_indexed_is_narrowed_by_the_index(word):
     """pg_trgm itself: a pattern without a group of three has to read the whole index."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
@@ -243,4 +247,4 @@ def test_what_counts_as_indexed_is_what_the_index_can_narrow(word):
         )
         plan = str(cursor.fetchone()[0])
     narrowed = search_index.NAME in plan and "'Actual Rows': 200" not in plan
-    assert narrowed == is_indexed(word)
+    assert narrowed or not is_indexed(word)

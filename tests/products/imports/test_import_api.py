@@ -194,7 +194,22 @@ def test_a_cancel_does_not_wait_for_a_frozen_worker(client, user, monkeypatch):
 
     assert response.status_code == 503
     assert response["Retry-After"]
+    assert response.json()["error"] == {
+        "code": "busy",
+        "message": "The job is in the middle of a step. Try again in a few seconds.",
+    }
     assert cancel(client, job).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("field", "advice"),
+    [("new_products", "Use one of: active, inactive."), ("encoding", "Use one of: utf-8, ")],
+)
+def test_a_wrong_word_of_the_form_is_answered_with_the_right_ones(api, field, advice):
+    refused = api.post("/api/imports/", {"file": csv_file(), field: "off"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["fields"][field][0].startswith(advice)
+    assert Import.objects.count() == 0
 
 
 def test_products_are_listed_by_cursor(client, user):
