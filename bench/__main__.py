@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("csv_rows", "products_import", "web")
+BENCHES = ("csv_rows", "products_import", "products_search", "web")
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
     for name in names:
         print(f"== {name}", flush=True)
         command = [sys.executable, "-m", f"bench.{name}"]
-        if name == "products_import":
+        if name.startswith("products_"):
             command += options
         failed |= subprocess.run(command, check=False).returncode != 0
     return int(failed)

@@ -5,9 +5,11 @@ import re
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from html import unescape
+from itertools import count, cycle
 from pathlib import Path
 
 import psutil
@@ -16,7 +18,10 @@ from bench.import_stack import Bench
 
 IDLE_SECONDS = 5  # how long an idle Stockroom is measured
 PAUSE_SECONDS = 0.02
-OLDER = re.compile(rb"\?before=(\d+)")
+FOLLOWED = 5  # pages of each list
+NEXT = re.compile(rb'id="page-next" href="([^"]+)"')
+LISTS = ("?", "?state=active", "?sort=sku", "?sort=name", "?state=active&sort=name")
+SEARCHES = ("?q=energy", "?q=nosuchword", "?q=s", "?q=martin+the&state=active")
 
 
 @dataclass
@@ -39,16 +44,21 @@ class Latencies:
 
 
 def latencies(bench: Bench, path: Path | None) -> tuple[list[Latencies], float]:
-    """Ask for pages and edit products while `path` is imported, or for a while with nothing else.
+    """Ask for pages, search and edit products while `path` is imported, or with nothing else.
 
     Returns what was waited, and the longest statement of anybody else that was seen running.
     """
     counting, stop = threading.Event(), threading.Event()
-    pages, edits = Latencies("product list"), Latencies("edit of one product")
+    work = {
+        "pages and filters": lambda: _pages(bench, LISTS),
+        "searches": lambda: _pages(bench, SEARCHES),
+        "edit of one product": lambda: _edits(bench),
+    }
+    found = [Latencies(name) for name in work]
     longest = [0.0]
     threads = [
         threading.Thread(target=_repeat, args=(make, into, counting, stop))
-        for make, into in ((lambda: _pages(bench), pages), (_edits, edits))
+        for make, into in zip(work.values(), found, strict=True)
     ]
     watch = threading.Thread(target=_watch_statements, args=(longest, counting, stop))
     for thread in (*threads, watch):
@@ -63,7 +73,7 @@ def latencies(bench: Bench, path: Path | None) -> tuple[list[Latencies], float]:
         stop.set()
         for thread in (*threads, watch):
             thread.join()
-    return [pages, edits], longest[0]
+    return found, longest[0]
 
 
 def _count_while_merging(bench: Bench, job_id: int, counting: threading.Event) -> None:
@@ -92,37 +102,41 @@ def _repeat(
             stop.wait(PAUSE_SECONDS)
 
 
-def _pages(bench: Bench) -> Iterator[None]:
-    """The first page of the product list and some that follow, again and again."""
+def _pages(bench: Bench, lists: Sequence[str]) -> Iterator[None]:
+    """The first page of each list and some that follow, again and again."""
     client, cookie = bench.client(), bench.cookie()
-    path = "/products/"
     try:
-        for number in range(10**9):
-            body = bench.get(client, path, cookie)
-            older = OLDER.search(body)
-            path = "/products/"
-            if older is not None and number % 5:
-                path += f"?before={older[1].decode()}"
-            yield
+        for begin in cycle(lists):
+            path = f"/products/{begin}"
+            for _ in range(FOLLOWED):
+                body = bench.get(client, path, cookie)
+                yield
+                following = NEXT.search(body)
+                if following is None:
+                    break
+                path = unescape(following[1].decode())
     finally:
         client.close()
 
 
-def _edits() -> Iterator[None]:
-    """Change one product anywhere in the catalogue, as a page does: by the ORM, one transaction."""
+def _edits(bench: Bench) -> Iterator[None]:
+    """Rename one product anywhere in the catalogue, as the product's page does."""
     from django.db import connection
     from django.db.models import Max, Min
-    from django.utils import timezone
 
+    from config.accounts.actors import Actor
+    from products.catalogue import editing
     from products.models import Product
 
     chosen = random.Random(1)
+    actor = Actor(bench.user, None)
     try:
-        while True:
+        for number in count():
             ends = Product.objects.aggregate(low=Min("pk"), high=Max("pk"))
             if ends["low"] is not None:
                 pk = chosen.randint(ends["low"], ends["high"])
-                Product.objects.filter(pk=pk).update(name=f"Edited {pk}", updated_at=timezone.now())
+                with suppress(Product.DoesNotExist):
+                    editing.update(actor, pk, {"name": f"Edited {number}"})
             yield
     finally:
         connection.close()
