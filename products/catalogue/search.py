@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 FEW = 2_000  # hits that are found, sorted and counted within some milliseconds
-COUNTED = 10_000  # expected hits up to which all are counted, within some ten milliseconds
+COUNTED = 3_000  # expected hits up to which all are counted: some ten milliseconds
 WALKED_MOST = 10 * WALKED
 
 

@@ -157,9 +157,8 @@ def count(match: Condition, active: bool | None, *, most: int | None = None) -> 
     where, values = both([match, Wanted(match, active, NEWEST, None).state])
     limit = "" if most is None else f" LIMIT {most}"
     statement = f"SELECT count(*) FROM (SELECT FROM products_product WHERE {where}{limit}) found"
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return cursor.fetchone()[0]
+    # Told too: a walk before it in the same transaction has left its settings.
+    return _fetch(BY_BITMAP if match[0] else BY_BTREE, statement, values)[0][0]
 
 
 def _next_rows(wanted: Wanted, columns: str, limit: int) -> tuple[str, list[Any]]:
