@@ -304,6 +304,11 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api_schema.finish",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "BulkAction": "products.models.BulkAction",
+        "BulkState": "products.models.BulkState",
+        "ImportState": "products.models.ImportState",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
