@@ -5,13 +5,18 @@ Batches follow the lines of the file. Short ones keep the page's own edits quick
 kill loses at most one.
 """
 
+import logging
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from products.models import Import
 
 from .staging import losers_table, table
+
+logger = logging.getLogger(__name__)
+
+ANALYZE_LOCK_MS = 500  # below deadlock_timeout (1 s)
 
 # A row counts as changed only where the file says something else than the
 # catalogue; an absent column says nothing. Unchanged rows are not rewritten.
@@ -123,6 +128,16 @@ def _run(statement: str, job: Import, after_line: int, until_line: int) -> Count
 
 
 def analyze() -> None:
-    """Refresh the planner's statistics of the catalogue; after a merge they are off."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE products_product")
+    """Refresh the planner's statistics of the catalogue; after a merge they are off.
+
+    Not while the search index is built: its builder waits for whoever waits here (a deadlock,
+    which ends the build), and refreshes them itself.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{ANALYZE_LOCK_MS}ms'")
+            cursor.execute("ANALYZE products_product")
+    except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", "") != "55P03":
+            raise
+        logger.info("statistics are left to who has the catalogue locked")

@@ -124,6 +124,15 @@ def test_what_a_killed_build_leaves_behind_is_built_again(half_built, other):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_statistics_are_not_waited_for_while_it_is_built(half_built, other):
+    tasks.analyze_catalogue()  # gives up: the build would wait for it, and both for ever
+    assert not half_built.done()
+    other.rollback()
+    assert half_built.result(timeout=10)
+    assert search_index.state() == "ready"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_merge_that_drops_it_ends_a_build_under_way(half_built, other):
     other.rollback()
     with other.cursor() as cursor:
