@@ -20,6 +20,7 @@ from products.models import BulkChange, Deletion, Product
 
 from . import bulk, delete_all, deletions
 from .api import CatalogueView
+from .api_refusals import refusals
 from .bulk_serializers import (
     CONFIRMATION,
     BulkBegunSerializer,
@@ -84,7 +85,11 @@ class ProductBulk(CatalogueView):
         ),
         parameters=[LOCATION],
         request=BulkInput,
-        responses={200: BulkBegunSerializer, 202: BulkBegunSerializer},
+        responses={
+            200: BulkBegunSerializer,
+            202: BulkBegunSerializer,
+            **refused(_409="Search is being prepared and shows only a part of what matches."),
+        },
         examples=[
             OpenApiExample("By id", {"action": "activate", "ids": [7, 8]}, request_only=True),
             OpenApiExample(
@@ -104,7 +109,8 @@ class ProductBulk(CatalogueView):
         which = filter_of(given["filter"]) if "filter" in given else None
         ids = given.get("ids")
         missing = [] if ids is None else _missing(set(ids))
-        change = bulk.start(actor_of(request), given["action"], ids=ids, filter=which)
+        with refusals(request):
+            change = bulk.start(actor_of(request), given["action"], ids=ids, filter=which)
         context = {"request": request, "missing_ids": missing}
         return _begun(change, BulkBegunSerializer(change, context=context).data)
 

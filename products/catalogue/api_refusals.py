@@ -32,6 +32,13 @@ class SkuTaken(APIException):
         self.other = {"id": other.pk, "url": url}
 
 
+class SearchIncomplete(APIException):
+    """Whoever asks can have seen only a part of what would be changed."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "search_incomplete"
+
+
 class TooBroad(ValidationError):
     """The search was given up."""
 
@@ -54,5 +61,7 @@ def refusals(request: Request) -> Iterator[None]:
         raise SkuTaken(error.other, request) from None
     except search.BadCursor:
         raise bad_cursor() from None
+    except search.SearchIncomplete as error:
+        raise SearchIncomplete(str(error)) from None
     except search.SearchTooBroad:
         raise TooBroad from None

@@ -49,8 +49,8 @@ class SearchTooBroad(Exception):
         super().__init__("The search took too long: narrow the search with more or longer words.")
 
 
-class SearchIncomplete(OperationalError):
-    """Not all that match can be told just now; an OperationalError, since trying again helps."""
+class SearchIncomplete(Exception):
+    """A list shows only a part of what matches, while the search index is away."""
 
     def __init__(self) -> None:
         super().__init__(

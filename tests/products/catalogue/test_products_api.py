@@ -10,7 +10,7 @@ from django.test import Client
 from config.accounts.models import Role
 from config.accounts.tokens import issue
 from config.jobs import runner
-from products.catalogue import delete_all, editing
+from products.catalogue import delete_all, editing, search_index
 from products.models import (
     BulkChange,
     BulkState,
@@ -588,3 +588,12 @@ def test_html_in_a_name_is_plain_data(api):
     response = api.get("/api/products/")
     assert response.json()["results"][0]["name"] == "<script>alert(1)</script>"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_bulk_change_of_a_search_waits_until_all_of_it_is_found(api):
+    add("T-1", "Text")
+    search_index.drop()
+    body = {"action": "delete", "filter": {"search": "ext 1"}}
+    answer = api.post("/api/products/bulk/", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "search_incomplete")
+    assert api.get("/api/products/?search=ext").json()["count_exact"] is False
