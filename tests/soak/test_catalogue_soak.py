@@ -136,7 +136,7 @@ def test_bulk_changes_under_kills_end_exactly(stockroom, search, capsys):
 def test_delete_all_and_its_undo_are_exact(stockroom):
     before = stockroom.query(DIGEST)
     deletion = post(stockroom, "/api/products/delete-all/", {"confirm": "DELETE ALL"})
-    assert deletion["rows"] == before[0][0]
+    assert deletion["count"] == before[0][0]
     assert get(stockroom, "/api/products/")["count"] == 0
     stockroom.request("POST", f"/api/deletions/{deletion['id']}/undo/", json={})
     assert stockroom.query(DIGEST) == before
