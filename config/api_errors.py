@@ -54,6 +54,13 @@ DEFAULTS = {
 IN_A_STEP = "The job is in the middle of a step. Try again in a few seconds."
 
 
+class Conflict(exceptions.APIException):
+    """The present state does not allow this; the detail says why."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "conflict"
+
+
 class Busy(exceptions.APIException):
     """Somebody else holds what this request needs; nothing was changed. `detail` says what."""
 

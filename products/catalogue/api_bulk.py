@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from config.accounts.actors import actor_of
-from config.api_errors import Busy, asking_a_job
+from config.api_errors import Busy, Conflict, asking_a_job
 from config.api_input import StrictQuery, no_body
 from config.api_pages import NewestFirst
 from config.api_schema import LOCATION, refused
@@ -33,13 +33,6 @@ from .serializers import filter_of
 
 DONE_OR_QUEUED = {200: BulkChangeSerializer, 202: BulkChangeSerializer}
 NO_BODY = "Takes no body."
-
-
-class Conflict(APIException):
-    """The present state does not allow this."""
-
-    status_code = HTTPStatus.CONFLICT
-    default_code = "conflict"
 
 
 class Merging(APIException):

@@ -76,7 +76,6 @@ class Preview:
     products: Total
     merging: int | None  # the import that has to end before
     running: list[int]  # bulk changes that would end early
-    kept_hours: float
 
 
 def preview() -> Preview:
@@ -86,7 +85,6 @@ def preview() -> Preview:
         products=total(Product),
         merging=_merging(),
         running=list(open_changes.values_list("pk", flat=True)),
-        kept_hours=settings.UNDO_HOURS,
     )
 
 

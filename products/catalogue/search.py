@@ -123,36 +123,36 @@ def find(
     quicker = None if degraded else lookup(chosen, search_index.TEXT)
     wanted = Wanted(match, filter.active, sort, beyond, quicker)
     with _bounded():
-        ids, hits = _ids(wanted, size + 1)
+        ids, hits, expected = _ids(wanted, size + 1)
         backwards = beyond is not None and beyond.backwards
         if not backwards or len(ids) > size:
-            shown = _total_shown(wanted, len(ids), size, hits) if with_total else None
+            shown = _total_shown(wanted, len(ids), size, hits, expected) if with_total else None
     if backwards and len(ids) <= size:  # nothing is left before: the first page, filled up
         return find(filter, sort, size=size, with_total=with_total)
     return _page(ids, wanted, size, shown, degraded)
 
 
-def _ids(wanted: Wanted, limit: int) -> tuple[list[int], int | None]:
-    """Ids of the page in its order, and how many match in all where that is known."""
+def _ids(wanted: Wanted, limit: int) -> tuple[list[int], int | None, int]:
+    """Ids of the page in its order; how many match: where known, and as the planner thinks."""
     if not wanted.match[0]:
-        return search_paths.walk(wanted, limit)[0], None
-    hits = search_paths.estimate(wanted.match, wanted.active)
-    if hits <= FEW:
-        return search_paths.all_sorted(wanted, limit)
+        return search_paths.walk(wanted, limit)[0], None, 0
+    expected = search_paths.estimate(wanted.match, wanted.active)
+    if expected <= FEW:
+        return *search_paths.all_sorted(wanted, limit), expected
     ids, complete = search_paths.walk(wanted, limit)
     if len(ids) == limit or complete:
-        return ids, None
+        return ids, None, expected
     if wanted.sort == NEWEST:
-        return search_paths.by_segments(wanted, limit), None
+        return search_paths.by_segments(wanted, limit), None, expected
     further = 2 * WALKED * limit // (len(ids) or 1)  # enough if hits go on as they began
-    if further <= min(hits, WALKED_MOST):
+    if further <= min(expected, WALKED_MOST):
         ids, complete = search_paths.walk(wanted, limit, further)
         if len(ids) == limit or complete:
-            return ids, None
-    return search_paths.all_sorted(wanted, limit)
+            return ids, None, expected
+    return *search_paths.all_sorted(wanted, limit), expected
 
 
-def _total_shown(wanted: Wanted, found: int, size: int, hits: int | None) -> Total:
+def _total_shown(wanted: Wanted, found: int, size: int, hits: int | None, expected: int) -> Total:
     """For the page: what is known anyway, else exact where cheap, else the planner's estimate."""
     if hits is not None:
         return Total(hits, exact=True)
@@ -160,10 +160,9 @@ def _total_shown(wanted: Wanted, found: int, size: int, hits: int | None) -> Tot
         return Total(found, exact=True)
     if not wanted.match[0]:
         return _total_of_state(wanted.active)
-    hits = max(found, search_paths.estimate(wanted.match, wanted.active))
-    if hits <= COUNTED:
+    if max(found, expected) <= COUNTED:
         return Total(search_paths.count(wanted.lookup or wanted.match, wanted.active), exact=True)
-    return _about(hits)
+    return _about(max(found, expected))
 
 
 def _total_of_state(active: bool | None) -> Total:

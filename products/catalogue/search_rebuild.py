@@ -3,8 +3,9 @@
 Called by imports and bulk changes.
 
 500,000 products (2 cores): kept, the index costs 38 s of a first import, 15 s where a third of the
-rows changes, 2 s where 5 % do; built afterwards, about 12 s whatever changed. So it is dropped
-where much of the catalogue will change, and searches find beginnings only until it is built again.
+rows changes, 2 s where 5 % do; built afterwards, about 12 s whatever changed (its trigrams alone).
+So it is dropped where much of the catalogue will change, and searches find beginnings only until
+it is built again.
 """
 
 from config.jobs.wakeups import wake

@@ -7,14 +7,14 @@ from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.accounts.authentication import TokenAuthentication
-from config.api_errors import asking_a_job
+from config.api_errors import Conflict, asking_a_job
 from config.api_input import StrictQuery, no_body
 from config.api_pages import ByLine, NewestFirst
 from config.api_schema import LOCATION, refused
@@ -28,13 +28,6 @@ from .serializers import (
     RejectSerializer,
     RepeatSerializer,
 )
-
-
-class Conflict(APIException):
-    """The import's state does not allow this."""
-
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
 
 
 class ImportList(StrictQuery, generics.ListAPIView):

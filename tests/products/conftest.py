@@ -6,6 +6,8 @@ import psycopg2
 import pytest
 from django.db import connection
 
+from products.catalogue import search_index
+
 
 @pytest.fixture
 def workers() -> Iterator[Callable[..., Future]]:
@@ -29,3 +31,12 @@ def other(transactional_db) -> Iterator[Any]:
     found = psycopg2.connect(**{name: parameters[name] for name in names if name in parameters})
     yield found
     found.close()
+
+
+@pytest.fixture(autouse=True)
+def _search_index_there(request) -> None:
+    """Where a test before, whose changes were not rolled back, has dropped it."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker is not None and marker.kwargs.get("transaction"):
+        request.getfixturevalue("transactional_db")
+        search_index.build()

@@ -197,11 +197,9 @@ def test_without_its_index_a_search_finds_beginnings_and_says_so():
     assert search.matching(Filter("lamp")).count() == 3  # by ranges of ids, without the index
 
 
-def test_a_search_that_takes_too_long_is_given_up(settings, other):
+def test_a_search_that_takes_too_long_is_given_up(settings):
     make(("A", "B"))
     settings.SEARCH_TIMEOUT_MS = 10
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE FUNCTION slow() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'")
     with pytest.raises(search.SearchTooBroad, match="narrow the search"), search._bounded():
         connection.cursor().execute("SELECT pg_sleep(5)")
     assert search.find(Filter("")).rows  # the connection is as good as before

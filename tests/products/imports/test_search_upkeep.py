@@ -85,6 +85,24 @@ def test_a_worker_builds_it_again_and_searches_find_everything(user):
     assert not search_index.build()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_is_built_as_the_migration_made_it():
+    made = _definition()
+    search_index.drop()
+    search_index.build()
+    assert _definition() == made
+
+
+def _definition() -> tuple:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_get_indexdef(%s::regclass), (SELECT array_agg(attstattarget ORDER BY attnum)"
+            " FROM pg_attribute WHERE attrelid = %s::regclass)",
+            [search_index.NAME, search_index.NAME],
+        )
+        return cursor.fetchone()
+
+
 @pytest.fixture
 def half_built(user, workers, other):
     """A build that waits for somebody's transaction; `half_built()` is what it came to."""
