@@ -6,7 +6,9 @@ so that `manage.py` in another terminal finds its engines). A value of the wrong
 type or out of range stops the start with the variable's name. `.env.example` documents all.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -45,6 +47,16 @@ def known_zone(name: str) -> None:
         raise ValidationError(f"There is no time zone {name!r}.") from None
 
 
+def each(rule: Callable[[float], object]) -> Callable[[list[float]], None]:
+    """The rule that `rule` holds for each entry of a list."""
+
+    def check(values: list[float]) -> None:
+        for value in values:
+            rule(value)
+
+    return check
+
+
 try:
     # Security
     SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=50))
@@ -78,6 +90,7 @@ try:
     TIME_ZONE = env.str("TIME_ZONE", "UTC", validate=known_zone)
     CONSUMERS = env.list("CONSUMERS", [])
     CONSUMER_CLASSES = {  # name: dotted path of the class; the variable adds to these
+        "deliveries": "webhooks.engine.deliverer.Deliverer",
         **env.dict("CONSUMER_CLASSES", {}),
     }
     CONSUMER_HEALTH_SECONDS = env.float(
@@ -123,7 +136,37 @@ try:
         "API_REQUESTS_PER_MINUTE", 1_200, validate=Range(1, 1_000_000)
     )
     IDEMPOTENCY_KEEP_HOURS = env.float("IDEMPOTENCY_KEEP_HOURS", 24.0, validate=Range(0.001, 8760))
+
+    # Webhooks
     EVENT_KEEP_DAYS = env.float("EVENT_KEEP_DAYS", 30.0, validate=Range(0.001, 3650))
+    WEBHOOK_ALLOW_HTTP = env.bool("WEBHOOK_ALLOW_HTTP", False)
+    WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", [443, 8443], subcast=int)  # empty: any
+    WEBHOOK_ALLOWED_NETWORKS = env.list("WEBHOOK_ALLOWED_NETWORKS", [], subcast=ip_network)
+    WEBHOOK_TIMEOUT_SECONDS = env.float("WEBHOOK_TIMEOUT_SECONDS", 15.0, validate=Range(0.1, 60))
+    # Above the time-out by what a busy worker needs until it has written down how it went.
+    WEBHOOK_LEASE_SECONDS = env.float(
+        "WEBHOOK_LEASE_SECONDS",
+        WEBHOOK_TIMEOUT_SECONDS + 15.0,
+        validate=Range(WEBHOOK_TIMEOUT_SECONDS + 1.0, 3600),
+    )
+    WEBHOOK_POLL_SECONDS = env.float("WEBHOOK_POLL_SECONDS", 1.0, validate=Range(0.05, 60))
+    WEBHOOK_IN_FLIGHT = env.int("WEBHOOK_IN_FLIGHT", 200, validate=Range(2, 10_000))
+    WEBHOOK_IN_FLIGHT_PER_ENDPOINT = env.int(
+        "WEBHOOK_IN_FLIGHT_PER_ENDPOINT", 4, validate=Range(1, 1000)
+    )
+    WEBHOOK_RETRY_SECONDS = env.list(  # after the first attempt, after the second, …
+        "WEBHOOK_RETRY_SECONDS",
+        [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        subcast=float,
+        validate=validate.And(validate.Length(1, 50), each(Range(0, 30 * DAY_SECONDS))),
+    )
+    WEBHOOK_BREAK_AFTER = env.int("WEBHOOK_BREAK_AFTER", 5, validate=Range(1, 1000))
+    WEBHOOK_BREAK_SECONDS = env.float("WEBHOOK_BREAK_SECONDS", 30.0, validate=Range(0.1, 3600))
+    WEBHOOK_DISABLE_AFTER_HOURS = env.float(
+        "WEBHOOK_DISABLE_AFTER_HOURS", 120.0, validate=Range(0.001, 8760)
+    )
+    WEBHOOK_RESPONSE_BYTES = env.int("WEBHOOK_RESPONSE_BYTES", 4096, validate=Range(0, MIB))
+    WEBHOOK_ROTATION_HOURS = env.float("WEBHOOK_ROTATION_HOURS", 24.0, validate=Range(0, 8760))
 
     # Live pages
     LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0, validate=Range(0.01, 1000))
@@ -308,6 +351,8 @@ SPECTACULAR_SETTINGS = {
         "BulkAction": "products.models.BulkAction",
         "BulkState": "products.models.BulkState",
         "ImportState": "products.models.ImportState",
+        "DeliveryState": "webhooks.models.DeliveryState",
+        "AttemptState": "webhooks.models.AttemptState",
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],

@@ -1,9 +1,12 @@
-"""What the tests of all areas share: static files without a manifest, and a browser."""
+"""What the tests of all areas share: static files as they are, threads, and a browser."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
@@ -22,6 +25,20 @@ def _static_files_as_they_are(settings):
 def _passwords_hashed_quickly(settings):
     """A real hash takes a third of a second, and most tests make a user."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def workers() -> Iterator[Callable[..., Future]]:
+    """`workers(function, *arguments)`: its Future, run in a thread with a connection of its own."""
+
+    def work(function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        yield lambda function, *arguments: pool.submit(work, function, *arguments)
 
 
 @pytest.fixture(scope="session")

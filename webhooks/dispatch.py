@@ -2,12 +2,28 @@
 
 from typing import Any
 
+from django.db import connection
+
 from .models import Event
+
+CHANNEL = "stockroom_webhooks"  # on which PostgreSQL wakes the engine
 
 
 def emit(event_type: str, data: dict[str, Any]) -> Event:
-    """Record that `event_type` ("product.updated") happened; called in the change's transaction.
+    """Record that `event_type` (see event_types.py) happened; called in the change's transaction.
 
-    `data` is JSON-able. Nothing is delivered yet: endpoints come with the webhooks themselves.
+    `data` is JSON-able. The engine makes the deliveries after the commit: the cost of a change
+    does not grow with the number of endpoints.
     """
-    return Event.objects.create(type=event_type, data=data)
+    event = Event.objects.create(type=event_type, data=data)
+    wake()
+    return event
+
+
+def wake() -> None:
+    """Have the engine look for work once the current transaction commits.
+
+    Losing this is harmless: it looks every WEBHOOK_POLL_SECONDS anyway.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])

@@ -12,6 +12,7 @@ from config.accounts.permissions import may
 # Full names of channels, by the area whose read right they need. An area adds its own here.
 CHANNELS = {
     "catalogue": re.compile(r"imports|(?:import|bulk)-[0-9]{1,18}"),
+    "webhooks": re.compile(r"webhooks"),
 }
 
 

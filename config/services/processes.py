@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROLES = ("web", "worker", "beat")
+ROLES = ("web", "worker", "deliveries", "beat")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,13 @@ def roles(var_dir: Path, environment: Mapping[str, str], web_fd: int) -> dict[st
                 *("--without-gossip", "--without-mingle"),
             ],
             stop_seconds=30.0,
+        ),
+        "deliveries": Role(
+            [
+                *(*celery, "worker", "-n", "deliveries{index}@%h", "--pool", "solo"),
+                *("--consumer", "deliveries", "-l", level),
+            ],
+            stop_seconds=35.0,  # above CONSUMER_DRAIN_SECONDS and what the worker needs to leave
         ),
         "beat": Role(
             [

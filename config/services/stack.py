@@ -123,6 +123,10 @@ class Stack:
             "DEBUG": "0",
             "SECURE": "0",  # plain http on this machine
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            # Receivers of webhooks that are tried out on this machine, on any port.
+            "WEBHOOK_ALLOW_HTTP": "1",
+            "WEBHOOK_PORTS": "",
+            "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
             "DJANGO_SETTINGS_MODULE": "config.settings",
             **given,
             **self._base,

@@ -164,7 +164,7 @@ def test_an_unknown_consumer_is_refused_with_the_known_ones(stage: Stage) -> Non
     process = stage.worker("-P", "solo", "-Q", "consumer.dmo", "--consumer", "dmo")
 
     assert process.exit_code() == 2
-    assert "unknown consumer dmo; known: demo, spare" in process.log
+    assert "unknown consumer dmo; known: deliveries, demo, spare" in process.log
     assert "Traceback" not in process.log
 
 
@@ -221,4 +221,4 @@ def test_a_wrong_name_in_the_variable_is_refused(stage: Stage) -> None:
     process = stage.worker("-P", "solo", CONSUMERS="demo,nope")
 
     assert process.exit_code() == 2
-    assert "variable CONSUMERS: unknown consumer nope; known: demo, spare" in process.log
+    assert "variable CONSUMERS: unknown consumer nope; known: deliveries, demo, spare" in process.log

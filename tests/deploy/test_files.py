@@ -57,6 +57,15 @@ def test_no_port_is_open_to_other_machines_and_no_secret_has_a_default(compose):
 def test_the_celery_queues_are_the_same_everywhere(compose, procfile):
     from config.celery import app
 
-    queues = ",".join(sorted(queue.name for queue in app.conf.task_queues))
+    names = sorted(queue.name for queue in app.conf.task_queues)
+    queues = ",".join(name for name in names if not name.startswith("consumer."))
     for command in (compose["services"]["worker"]["command"], procfile["worker"]):
         assert f"-Q {queues} " in command
+
+
+def test_every_consumer_has_a_process_of_its_own_name_everywhere(compose, procfile):
+    from config.consumers.registry import consumer_names
+
+    for name in consumer_names():
+        for command in (compose["services"][name]["command"], procfile[name]):
+            assert f"--pool solo --consumer {name} " in command

@@ -1,5 +1,4 @@
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -7,20 +6,6 @@ import pytest
 from django.db import connection
 
 from products.catalogue import search_index
-
-
-@pytest.fixture
-def workers() -> Iterator[Callable[..., Future]]:
-    """`workers(function, *arguments)`: its Future, run in a thread with a connection of its own."""
-
-    def work(function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        yield lambda function, *arguments: pool.submit(work, function, *arguments)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
-"""Waiting for what other processes do: polls with a deadline."""
+"""Waiting for what others do: polls with a deadline, and coroutines."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import psutil
 
@@ -16,6 +18,12 @@ def until(condition: Callable[[], T], seconds: float = 30.0) -> T:
         assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
         time.sleep(0.02)
     return value
+
+
+def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Its result, from a loop in a thread of its own: in that of the tests Playwright's runs."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def alive(pids: Iterable[int]) -> list[int]:

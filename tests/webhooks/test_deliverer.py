@@ -1,0 +1,193 @@
+"""The engine as a whole, against real receivers."""
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from standardwebhooks import Webhook
+
+from tests.services.waiting import until
+from tests.webhooks.conftest import delivering
+from tests.webhooks.receiver import Receiver, chosen, hang, reset, slow, status
+from webhooks.dispatch import emit
+from webhooks.models import Attempt, Delivery, Endpoint, Event, Health
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DATA = {"product": {"id": 7, "name": "Lämpchen"}}
+
+
+@pytest.fixture(autouse=True)
+def _short_time_out(settings):
+    settings.WEBHOOK_TIMEOUT_SECONDS = 10
+    settings.WEBHOOK_LEASE_SECONDS = 20
+
+
+def states() -> dict[str, int]:
+    """How many deliveries are in each state."""
+    found: dict[str, int] = {}
+    for state in Delivery.objects.values_list("state", flat=True):
+        found[state] = found.get(state, 0) + 1
+    return found
+
+
+def reached(**wanted: int) -> Callable[[], bool]:
+    return lambda: states() == wanted
+
+
+def test_a_receiver_gets_a_signed_event_and_can_check_it(make_endpoint, deliverer):
+    with Receiver() as receiver:
+        endpoint = make_endpoint(receiver.url, headers={"Authorization": "Bearer x"})
+        event = emit("product.created", DATA)
+        (received,) = receiver.wait(1)
+        until(reached(succeeded=1))
+    told = Webhook(endpoint.secrets.get().value).verify(received.body, received.headers)
+    event.refresh_from_db()
+    assert told["type"] == "product.created"
+    assert told["data"] == DATA
+    assert received.method == "POST"
+    assert received.headers["webhook-id"] == event.webhook_id
+    assert received.headers["authorization"] == "Bearer x"
+    attempt = Attempt.objects.get()
+    assert attempt.request_headers["Authorization"] == "•••"
+    assert attempt.request_headers["webhook-signature"] == received.headers["webhook-signature"]
+    assert Health.objects.get().last_success_at is not None
+
+
+def test_a_change_wakes_the_engine_at_once(make_endpoint, settings):
+    settings.WEBHOOK_POLL_SECONDS = 60
+    with Receiver() as receiver, delivering():
+        make_endpoint(receiver.url)
+        for count in range(1, 4):
+            emit("product.created", DATA)
+            receiver.wait(count)
+        until(reached(succeeded=3))  # recorded without anybody's call
+
+
+def test_what_failed_is_sent_again_with_the_same_id_and_body(make_endpoint, deliverer, settings):
+    settings.WEBHOOK_RETRY_SECONDS = [0.1, 0.1, 0.1]
+    answers = [status(500, "no"), reset(), status(302, headers={"location": "/"}), status()]
+    with Receiver(answers) as receiver:
+        make_endpoint(receiver.url)
+        emit("product.created", DATA)
+        until(reached(succeeded=1))
+        received = receiver.requests
+    assert len(received) == 4
+    assert len({(one.headers["webhook-id"], one.body) for one in received}) == 1
+    attempts = Attempt.objects.order_by("number")
+    assert [attempt.status_code for attempt in attempts] == [500, None, 302, 200]
+    assert attempts[0].response_body == "no"
+    assert attempts[1].error
+    assert Delivery.objects.get().attempts_made == 4
+
+
+def test_a_hanging_endpoint_and_a_failing_one_delay_only_themselves(
+    make_endpoint, deliverer, settings
+):
+    with Receiver(hang()) as hanging, Receiver(status(500)) as failing, Receiver() as healthy:
+        for receiver in (hanging, failing, healthy):
+            make_endpoint(receiver.url)
+        sent = [emit("product.created", DATA).webhook_id for _ in range(40)]
+        healthy.wait(40)
+        assert len(hanging.requests) == settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
+        assert {one.headers["webhook-id"] for one in healthy.requests} == set(sent)
+        until(lambda: states().get("succeeded") == 40)
+        assert states()["pending"] + states()["sending"] == 80
+
+
+def test_an_open_circuit_loses_nothing(make_endpoint, deliverer, settings):
+    settings.WEBHOOK_RETRY_SECONDS = [0.1] * 3
+    settings.WEBHOOK_BREAK_AFTER = 2
+    settings.WEBHOOK_BREAK_SECONDS = 0.3
+    with Receiver(status(503)) as receiver:
+        make_endpoint(receiver.url)
+        sent = {emit("product.created", DATA).webhook_id for _ in range(12)}
+        until(lambda: Health.objects.get().failures_in_a_row >= 3)
+        receiver.answer = status(200)
+        until(lambda: states().get("pending", 0) + states().get("sending", 0) == 0)
+        assert {one.headers["webhook-id"] for one in receiver.requests} == sent
+    # Not 12 × 4 attempts: while the circuit was open nearly all were spared.
+    assert Attempt.objects.filter(state="failed").count() < 30
+    assert states() == {"succeeded": 12}
+
+
+def test_410_ends_it_and_what_waits_goes_on_when_enabled_again(make_endpoint, deliverer, settings):
+    settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT = 1
+    with Receiver(status(410)) as receiver:
+        endpoint = make_endpoint(receiver.url)
+        for _ in range(3):
+            emit("product.created", DATA)
+        until(lambda: not Endpoint.objects.get().enabled)
+        emit("product.created", DATA)  # not for an endpoint that is disabled
+        until(lambda: not Event.objects.filter(fanned_out_at=None).exists())
+        assert states() == {"failed": 1, "pending": 2}
+        receiver.answer = status(200)
+        Endpoint.objects.filter(pk=endpoint.pk).update(enabled=True)
+        Health.objects.update(held_until=None)
+        until(reached(failed=1, succeeded=2))
+
+
+def test_it_ends_what_is_under_way_before_it_stops(make_endpoint):
+    with Receiver(slow(0.5)) as receiver:
+        make_endpoint(receiver.url)
+        with delivering():
+            emit("product.created", DATA)
+            receiver.wait(1)
+    assert states() == {"succeeded": 1}
+
+
+def test_two_engines_send_each_event_once(make_endpoint):
+    with Receiver() as receiver, delivering(), delivering():
+        endpoints = [make_endpoint(receiver.address(f"/{number}")) for number in range(3)]
+        for _ in range(30):
+            emit("product.created", DATA)
+        until(reached(succeeded=90))
+        received = [(one.path, one.headers["webhook-id"]) for one in receiver.requests]
+    assert len(received) == len(set(received)) == 30 * len(endpoints)
+
+
+def test_nothing_is_lost_while_the_database_cuts_all_connections(make_endpoint, deliverer):
+    def cut() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    with Receiver(chosen(lambda _: slow(0.05))) as receiver:
+        make_endpoint(receiver.url)
+        sent = set()
+        for _ in range(5):
+            for _ in range(4):
+                sent.add(emit("product.created", DATA).webhook_id)
+                time.sleep(0.01)
+            cut()
+        until(reached(succeeded=20))
+        assert {one.headers["webhook-id"] for one in receiver.requests} == sent
+
+
+def test_what_stockroom_itself_can_not_send_is_said_and_keeps_nobody_waiting(
+    make_endpoint, deliverer, settings
+):
+    settings.WEBHOOK_RETRY_SECONDS = [3600]
+    with Receiver() as receiver:
+        bad = make_endpoint(receiver.url)
+        bad.secrets.update(value="whsec_")  # signs nothing
+        make_endpoint(receiver.url)
+        emit("product.created", DATA)
+        until(reached(succeeded=1, pending=1))
+    delivery = Delivery.objects.get(endpoint=bad)
+    assert "Stockroom itself failed" in delivery.last_error
+
+
+def test_the_body_is_the_same_however_the_database_keeps_it(make_endpoint, deliverer, settings):
+    settings.WEBHOOK_RETRY_SECONDS = [0.1]
+    data = {"b": 1, "a": {"z": [1.5, None, True], "é": "\u2028 </script>"}}
+    with Receiver([status(500), status(200)]) as receiver:
+        make_endpoint(receiver.url)
+        emit("product.updated", data)
+        first, second = receiver.wait(2)
+    assert first.body == second.body
+    assert json.loads(first.body)["data"] == data

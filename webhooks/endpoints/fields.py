@@ -1,0 +1,188 @@
+"""The rules of an endpoint's fields: for the pages' form and the API.
+
+Pure, but for the look-up of the URL's host in check_at_save.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+from webhooks import event_types
+from webhooks.engine.addresses import Policy, Refused, check_at_save
+from webhooks.engine.message import check_header
+from webhooks.models import Endpoint
+
+FIELDS = ("url", "description", "event_types", "headers", "enabled")
+REQUIRED = {"url": "Enter a URL.", "event_types": "Choose at least one event."}
+MAX_HEADERS = 20
+
+# JSON can hold half a pair ("\ud800"), which is no character: no database or header takes it.
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class EndpointValues(TypedDict):
+    """What `clean` returns: an endpoint's fields as they are stored."""
+
+    url: str
+    description: str
+    event_types: list[str]  # or ["*"] alone: all of them
+    headers: dict[str, str]
+    enabled: bool
+
+
+class FieldErrors(ValueError):
+    """What is wrong, for people: `fields` is {field: [messages]}, in the order of FIELDS."""
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in fields.items()))
+        self.fields = fields
+
+
+class Wrong(ValueError):
+    """What is wrong with one field, in sentences."""
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__(" ".join(messages))
+        self.messages = list(messages)
+
+
+def defaults() -> dict[str, Any]:
+    """Values of the fields that may be left out."""
+    return {"description": "", "headers": {}, "enabled": True}
+
+
+def clean(values: Mapping[str, Any], *, partial: bool = False) -> Any:
+    """The values as they are stored, EndpointValues. Raises FieldErrors with all that is wrong.
+
+    `values` holds url and description (str), event_types (list of str), headers ({name: value})
+    and enabled (bool). Without `partial` url and event_types are required and the others get
+    their defaults; with it the result has what was given. Looks up the URL's host: takes up to
+    2 s, so call it outside of transactions.
+    """
+    cleaned: dict[str, Any] = {}
+    errors: dict[str, list[str]] = {}
+    for field in FIELDS:
+        try:
+            if field in values:
+                cleaned[field] = CLEANERS[field](values[field])
+            elif not partial:
+                if field in REQUIRED:
+                    raise Wrong(REQUIRED[field])
+                cleaned[field] = defaults()[field]
+        except Wrong as error:
+            errors[field] = error.messages
+    for field in values:
+        if field not in FIELDS:
+            errors[field] = [f"There is no such field. Fields are: {', '.join(FIELDS)}."]
+    if errors:
+        raise FieldErrors(errors)
+    return cleaned
+
+
+def check_event_type(value: Any) -> str:
+    """One known event type, as a test needs it. Raises FieldErrors."""
+    if isinstance(value, str) and event_types.known(value):
+        return value
+    raise FieldErrors({"event_type": [_unknown(value)]})
+
+
+def _url(value: Any) -> str:
+    url = _text(value).strip()
+    if not url:
+        raise Wrong(REQUIRED["url"])
+    _at_most(Endpoint.URL_CHARACTERS, url)
+    try:
+        check_at_save(url, Policy.from_settings())
+    except Refused as error:
+        raise Wrong(str(error)) from None
+    return url
+
+
+def _description(value: Any) -> str:
+    return _at_most(Endpoint.DESCRIPTION_CHARACTERS, _text(value).strip())
+
+
+def _event_types(value: Any) -> list[str]:
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise Wrong('Must be a list of event types, or ["*"] for all.')
+    chosen = set(value)
+    if not chosen:
+        raise Wrong(REQUIRED["event_types"])
+    if Endpoint.ALL_EVENTS in chosen:
+        if len(chosen) > 1:
+            raise Wrong('"*" stands for all events: give it alone, or leave it out.')
+        return [Endpoint.ALL_EVENTS]
+    unknown = [name for name in dict.fromkeys(value) if not event_types.known(name)]
+    if unknown:
+        raise Wrong(_unknown(*unknown))
+    return [name for name in event_types.EVENT_TYPES if name in chosen]
+
+
+def _headers(value: Any) -> dict[str, str]:
+    """Blanks around a value go: HTTP takes them for none of its (RFC 9110, section 5.5)."""
+    if not isinstance(value, Mapping):
+        raise Wrong('Must be names with their values: {"X-Shop": "7"}.')
+    cleaned: dict[str, str] = {}
+    messages: list[str] = []
+    for name, given in value.items():
+        if not isinstance(name, str) or not isinstance(given, str):
+            messages.append(f"{_shown(name)}: the value must be text.")
+            continue
+        text = given.strip(" \t")
+        error = check_header(name, text)
+        if error:
+            messages.append(error if name in error else f"{_shown(name)}: {error}")
+        elif name.lower() in {other.lower() for other in cleaned}:
+            messages.append(f"{_shown(name)}: given twice; case makes no difference.")
+        else:
+            cleaned[name] = text
+        if len(messages) == MAX_HEADERS:
+            break
+    if len(value) > MAX_HEADERS:
+        messages.insert(0, f"{len(value):,} headers, at most {MAX_HEADERS} are allowed.")
+    if messages:
+        raise Wrong(*messages)
+    return cleaned
+
+
+def _enabled(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Wrong("Must be true or false.")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Wrong("Must be text.")
+    if "\0" in value:
+        raise Wrong("Remove the NUL character (\\x00) in it.")
+    if SURROGATE.search(value):
+        raise Wrong("Remove the half character (\\ud800 to \\udfff) in it.")
+    return value
+
+
+def _at_most(characters: int, value: str) -> str:
+    if len(value) > characters:
+        raise Wrong(f"{len(value):,} characters, at most {characters:,} are allowed.")
+    return value
+
+
+def _unknown(*names: Any) -> str:
+    shown = ", ".join(_shown(name) for name in names[:MAX_HEADERS])
+    known = ", ".join(event_types.EVENT_TYPES)
+    return f"There is no event type {shown}. Event types are: {known}."
+
+
+def _shown(name: Any) -> str:
+    """What somebody gave as a name, bounded, as a message can repeat it."""
+    text = str(name)
+    return (text if len(text) <= 64 else f"{text[:64]}…") or '""'
+
+
+CLEANERS: dict[str, Callable[[Any], Any]] = {
+    "url": _url,
+    "description": _description,
+    "event_types": _event_types,
+    "headers": _headers,
+    "enabled": _enabled,
+}

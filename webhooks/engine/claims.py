@@ -1,0 +1,170 @@
+"""Who sends what: deliveries are claimed by conditional UPDATE, attempts written beforehand.
+
+Two workers never make the same attempt: a claim raises the delivery's `claim`, and whoever
+records an attempt's end proves with that number that the delivery is still its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from webhooks.models import Endpoint, Event
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A delivery that is this worker's until its lease ends, with all that an attempt needs."""
+
+    delivery_id: int
+    claim: int
+    attempt_id: int
+    number: int  # of the attempt, 1 for the first
+    tries: int  # steps of the schedule that are used up, this one included
+    test: bool
+    event: Event
+    endpoint: Endpoint
+    secrets: tuple[str, ...]
+    failing: bool  # its endpoint had failures
+    started_at: datetime
+
+
+# Rows are looked for by `statement_timestamp()`: no index serves a condition on the volatile
+# `clock_timestamp()`.
+#
+# Health rows are locked first, and what is in flight is counted by the next statement, whose
+# snapshot is younger than the locks: so two workers can't both fill the last place.
+READY = """
+SELECT h.endpoint_id, h.failures_in_a_row
+FROM webhooks_health h JOIN webhooks_endpoint n ON n.id = h.endpoint_id
+WHERE n.enabled AND n.deleted_at IS NULL
+    AND (h.held_until IS NULL OR h.held_until <= statement_timestamp())
+    AND (h.failures_in_a_row > 0) = %(failing)s
+    AND EXISTS (SELECT FROM webhooks_delivery d WHERE d.endpoint_id = n.id
+        AND d.state = 'pending' AND d.next_attempt_at <= statement_timestamp())
+ORDER BY h.endpoint_id
+FOR UPDATE OF h SKIP LOCKED
+"""
+
+DUE = """
+SELECT due.id FROM unnest(%(endpoints)s::bigint[], %(most)s::int[]) AS ready(endpoint_id, most)
+CROSS JOIN LATERAL (
+    SELECT id, next_attempt_at FROM webhooks_delivery
+    WHERE endpoint_id = ready.endpoint_id AND state = 'pending'
+        AND next_attempt_at <= statement_timestamp()
+    ORDER BY next_attempt_at, id
+    LIMIT greatest(0, ready.most - (SELECT count(*) FROM webhooks_delivery
+        WHERE endpoint_id = ready.endpoint_id AND state = 'sending'))
+    FOR UPDATE SKIP LOCKED
+) due
+ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
+"""
+
+BY_HAND = """
+SELECT d.id FROM webhooks_delivery d JOIN webhooks_endpoint n ON n.id = d.endpoint_id
+WHERE n.deleted_at IS NULL AND d.state = 'pending' AND d.by_hand
+    AND d.next_attempt_at <= statement_timestamp()
+ORDER BY d.next_attempt_at LIMIT %(limit)s
+FOR UPDATE OF d SKIP LOCKED
+"""
+
+CLAIM = """
+WITH claimed AS (
+    UPDATE webhooks_delivery d SET state = 'sending', claim = claim + 1, tries = tries + 1,
+        attempts_made = attempts_made + 1, by_hand = false, next_attempt_at = NULL,
+        claimed_until = clock_timestamp() + make_interval(secs => %(lease)s)
+    FROM webhooks_endpoint n WHERE d.id = ANY(%(ids)s) AND n.id = d.endpoint_id
+    RETURNING d.id, d.claim, d.attempts_made, d.tries, d.test, d.event_id, d.endpoint_id, n.url
+), begun AS (
+    INSERT INTO webhooks_attempt (delivery_id, endpoint_id, number, state, url, request_headers,
+        address, error, response_headers, response_body, response_truncated, started_at)
+    SELECT id, endpoint_id, attempts_made, 'sending', url, '{}', '', '', '{}', '', false,
+        clock_timestamp()
+    FROM claimed ORDER BY id
+    RETURNING id AS attempt_id, delivery_id, started_at
+)
+SELECT c.id, c.claim, b.attempt_id, c.attempts_made, c.tries, c.test, c.event_id, c.endpoint_id,
+    h.failures_in_a_row > 0, b.started_at
+FROM claimed c JOIN begun b ON b.delivery_id = c.id
+    JOIN webhooks_health h ON h.endpoint_id = c.endpoint_id
+ORDER BY c.id
+"""
+
+SECRETS = """
+SELECT endpoint_id, value FROM webhooks_secret
+WHERE endpoint_id = ANY(%s) AND (expires_at IS NULL OR expires_at > statement_timestamp())
+ORDER BY endpoint_id, id DESC
+"""
+
+
+def take(free: int, failing: int) -> list[Taken]:
+    """Claim up to `free` deliveries that are due, `failing` of them for endpoints with failures.
+
+    What somebody asked for comes first, whatever its endpoint's circuit and cap say, then what
+    is for endpoints without failures. One whose circuit was open gets one attempt at a time.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        ids = _column(cursor, BY_HAND, limit=free)
+        ids += _due(cursor, free - len(ids), failing=False)
+        ids += _due(cursor, min(failing, free - len(ids)), failing=True)
+        if not ids:
+            return []
+        cursor.execute(CLAIM, {"ids": ids, "lease": settings.WEBHOOK_LEASE_SECONDS})
+        return _with_what_they_need(cursor, cursor.fetchall())
+
+
+def _due(cursor: Any, limit: int, *, failing: bool) -> list[int]:
+    if limit <= 0:
+        return []
+    cursor.execute(READY, {"failing": failing})
+    ready = cursor.fetchall()
+    if not ready:
+        return []
+    cap = settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
+    most = [1 if failures >= settings.WEBHOOK_BREAK_AFTER else cap for _, failures in ready]
+    endpoints = [endpoint for endpoint, _ in ready]
+    return _column(cursor, DUE, endpoints=endpoints, most=most, limit=limit)
+
+
+def _with_what_they_need(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> list[Taken]:
+    events = Event.objects.in_bulk({row[6] for row in rows})
+    endpoints = Endpoint.objects.in_bulk({row[7] for row in rows})
+    cursor.execute(SECRETS, [list(endpoints)])
+    secrets: dict[int, tuple[str, ...]] = {}
+    for endpoint, value in cursor.fetchall():
+        secrets[endpoint] = (*secrets.get(endpoint, ()), value)
+    return [
+        Taken(*row[:6], events[row[6]], endpoints[row[7]], secrets.get(row[7], ()), *row[8:])
+        for row in rows
+    ]
+
+
+LOST = """
+WITH lost AS (
+    SELECT id FROM webhooks_delivery
+    WHERE state = 'sending' AND claimed_until < statement_timestamp()
+    LIMIT 1000 FOR UPDATE SKIP LOCKED
+), attempts AS (
+    UPDATE webhooks_attempt SET state = 'lost', finished_at = clock_timestamp(),
+        error = 'The worker was stopped: nobody knows whether it arrived.'
+    WHERE delivery_id IN (SELECT id FROM lost) AND state = 'sending'
+)
+UPDATE webhooks_delivery SET state = 'pending', claim = claim + 1, tries = tries - 1,
+    next_attempt_at = clock_timestamp(), claimed_until = NULL, by_hand = test
+WHERE id IN (SELECT id FROM lost)
+"""
+
+
+def release_lost() -> int:
+    """Give back what killed workers had; returns how many. The lost try is not counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOST)
+        return cursor.rowcount
+
+
+def _column(cursor: Any, statement: str, **values: object) -> list[Any]:
+    cursor.execute(statement, values)
+    return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,174 @@
+"""The consumer `deliveries`: a loop that sends what is due, hosted by a Celery worker.
+
+Any number of them may run. One round: record what ended, make the deliveries of new events,
+claim what is due, send it; then rest until something ends, a change calls, or
+WEBHOOK_POLL_SECONDS have passed. Attempts are made by asyncio: a hanging endpoint holds an
+idle socket, no thread. Everything that speaks to the database does so in one other thread.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
+
+from config.live.throttling import throttle
+
+from . import addresses, claims, fan_out, message, recording
+from .claims import Taken
+from .doorbell import Doorbell
+from .recording import Ended
+from .sender import Answer, Request, Sender
+
+logger = logging.getLogger(__name__)
+
+LIVE_CHANNEL = "webhooks"
+DATABASE_AWAY = (OperationalError, InterfaceError, psycopg2.OperationalError)
+
+
+class Deliverer:
+    """Sends webhooks until it is stopped; what is under way then is awaited and recorded."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[asyncio.Task[None], Taken] = {}
+        self._ended: list[Ended] = []
+        self._attempts = 0
+        self._last_round_at: datetime | None = None
+        self._away = False
+
+    def run(self, stop: threading.Event) -> None:
+        """See config.consumers.registry.Consumer."""
+        asyncio.run(self._run(stop))
+
+    def health(self) -> dict[str, Any]:
+        return {
+            "in_flight": len(self._under_way),
+            "attempts": self._attempts,
+            "last_round_at": self._last_round_at,
+        }
+
+    async def _run(self, stop: threading.Event) -> None:
+        self._woken = asyncio.Event()
+        doorbell = Doorbell(self._woken.set)
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_tell, args=(stop, loop, self._woken), daemon=True).start()
+        with ThreadPoolExecutor(1, "webhooks.database") as self._database:
+            try:
+                async with Sender(
+                    addresses.Policy.from_settings(),
+                    timeout_seconds=settings.WEBHOOK_TIMEOUT_SECONDS,
+                    response_bytes=settings.WEBHOOK_RESPONSE_BYTES,
+                ) as self._sender:
+                    while not stop.is_set():
+                        await self._round(doorbell)
+                    await self._drain()
+            finally:
+                doorbell.take_down()
+                await self._in_database(connections.close_all)
+
+    async def _round(self, doorbell: Doorbell) -> None:
+        """Do what there is to do, then rest."""
+        self._woken.clear()
+        began = time.monotonic()
+        try:
+            await doorbell.hang_up()
+            more, taken = await self._in_database(self._step)
+        except DATABASE_AWAY as error:
+            self._database_away(error)
+        else:
+            self._last_round_at, self._away = datetime.now(UTC), False
+            for one in taken:
+                self._begin(one, began)
+            if more:
+                return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), settings.WEBHOOK_POLL_SECONDS)
+
+    def _step(self) -> tuple[bool, list[Taken]]:
+        """The round's work in the database; whether there is more, and what is to be sent."""
+        close_old_connections()
+        self._record()
+        claims.release_lost()
+        more = fan_out.fan_out()
+        under_way = list(self._under_way.values())
+        failing = sum(taken.failing for taken in under_way)
+        free = settings.WEBHOOK_IN_FLIGHT - len(under_way)
+        return more, claims.take(free, settings.WEBHOOK_IN_FLIGHT // 2 - failing)
+
+    def _record(self) -> None:
+        ended = self._ended[:]
+        if ended:
+            recording.record(ended)
+            del self._ended[: len(ended)]  # only now: they are kept while the database is away
+            throttle(LIVE_CHANNEL).publish(_now)
+        else:
+            throttle(LIVE_CHANNEL).flush()
+
+    def _begin(self, taken: Taken, began: float) -> None:
+        task = asyncio.create_task(self._attempt(taken, began))
+        self._under_way[task] = taken
+        task.add_done_callback(self._over)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        del self._under_way[task]
+        self._woken.set()
+
+    async def _attempt(self, taken: Taken, began: float) -> None:
+        """Send it. `began` is the monotonic time before it was claimed."""
+        spare = settings.WEBHOOK_LEASE_SECONDS - settings.WEBHOOK_TIMEOUT_SECONDS
+        if time.monotonic() - began > spare:
+            # This process was frozen after the claim, and another may have it by now.
+            logger.warning("delivery %s: not sent, its lease is nearly over", taken.delivery_id)
+            return
+        self._attempts += 1
+        headers: dict[str, str] = {}
+        try:
+            endpoint, event = taken.endpoint, taken.event
+            body = message.body(event.type, event.occurred_at, event.data)
+            headers = message.headers(
+                event.webhook_id,
+                datetime.now(UTC),
+                body,
+                taken.secrets,
+                endpoint.headers,
+                taken.test,
+            )
+            answer = await self._sender.send(Request(endpoint.url, headers, body))
+        except Exception as error:  # ours: it must not keep all others from being sent
+            logger.exception("delivery %s: the attempt failed here", taken.delivery_id)
+            words = f"Stockroom itself failed: {type(error).__name__}."
+            answer = Answer(None, words, {}, "", truncated=False, address="", duration_ms=0)
+        shown = message.shown(headers, taken.endpoint.headers)
+        self._ended.append(Ended(taken, shown, answer))
+
+    async def _drain(self) -> None:
+        """Wait for what is under way, and record it: the time-out bounds this."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._in_database(self._record)
+        await self._in_database(throttle(LIVE_CHANNEL).flush)
+
+    async def _in_database(self, work: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work)
+
+    def _database_away(self, error: Exception) -> None:
+        if not self._away:
+            logger.warning("webhooks wait for the database: %s", error)
+        self._away = True
+
+
+def _tell(stop: threading.Event, loop: asyncio.AbstractEventLoop, woken: asyncio.Event) -> None:
+    stop.wait()
+    with suppress(RuntimeError):  # the loop is closed: it crashed
+        loop.call_soon_threadsafe(woken.set)
+
+
+def _now() -> dict[str, Any]:
+    return {"at": datetime.now(UTC)}

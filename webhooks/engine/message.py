@@ -1,0 +1,108 @@
+"""The request that tells an endpoint of an event: its body and headers.
+
+Pure. Used by the engine; check_header by the endpoints' fields.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from webhooks.signing import signature
+
+USER_AGENT = "Stockroom-Webhooks/1"
+HIDDEN = "•••"
+NAME_CHARACTERS = 100
+VALUE_CHARACTERS = 1_000
+
+# What we set ourselves, here and in sender.py, and what belongs to the connection
+# (RFC 9110 7.6.1, RFC 9112).
+RESERVED = frozenset(
+    (
+        "accept",
+        "accept-encoding",  # the answer is kept as it comes
+        "connection",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    )
+)
+RESERVED_PREFIXES = ("content-", "proxy-", "webhook-")
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+# RFC 9110 5.5 asks for ASCII; other bytes are read differently by different receivers.
+VISIBLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
+
+def body(type: str, occurred_at: datetime, data: Mapping[str, Any]) -> bytes:
+    """The message in JSON; the same arguments give the same bytes."""
+    at = occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
+    message = {"type": type, "timestamp": at.replace("+00:00", "Z"), "data": data}
+    return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def headers(
+    webhook_id: str,
+    at: datetime,
+    body: bytes,
+    secrets: Sequence[str],
+    custom: Mapping[str, str],
+    test: bool,
+) -> dict[str, str]:
+    """The headers of an attempt that begins at `at`, but those of the connection.
+
+    `custom` are the endpoint's own; reserved ones among them are left out.
+    """
+    own = {
+        "content-type": "application/json",
+        "user-agent": USER_AGENT,
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature(secrets, webhook_id, at, body),
+    }
+    if test:
+        own["webhook-test"] = "true"
+    return own | {name: value for name, value in custom.items() if not reserved(name)}
+
+
+def shown(headers: Mapping[str, str], custom_names: Iterable[str]) -> dict[str, str]:
+    """The headers as an attempt keeps them: without the values of custom ones."""
+    hidden = {name.lower() for name in custom_names}
+    return {
+        name: HIDDEN if name.lower() in hidden and not reserved(name) else value
+        for name, value in headers.items()
+    }
+
+
+def reserved(name: str) -> bool:
+    """Whether an endpoint may not have this header as its own."""
+    return name.lower() in RESERVED or name.lower().startswith(RESERVED_PREFIXES)
+
+
+def check_header(name: str, value: str) -> str:
+    """Why this can't be an endpoint's own header, in words; "" where it can."""
+    if not name:
+        return "A header needs a name."
+    if len(name) > NAME_CHARACTERS:
+        return f"A header's name has at most {NAME_CHARACTERS} characters."
+    if not TOKEN.fullmatch(name):
+        return "A header's name has letters without accents, digits, and - or _, without spaces."
+    if reserved(name):
+        return f"{name} is set by Stockroom or by the connection. Choose another name."
+    if not value:
+        return f"{name} needs a value."
+    if len(value) > VALUE_CHARACTERS:
+        return f"The value of {name} has at most {VALUE_CHARACTERS:,} characters."
+    if not VISIBLE.fullmatch(value):
+        return (
+            f"The value of {name} has letters without accents, digits, signs and spaces,"
+            " on one line, without a space at its start or end."
+        )
+    return ""

@@ -1,0 +1,193 @@
+"""Writes down how attempts ended, and what follows for deliveries and endpoints."""
+
+import json
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from . import breaker, verdict
+from .claims import Taken
+from .sender import Answer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An attempt that is over."""
+
+    taken: Taken
+    request_headers: dict[str, str]  # as they may be shown
+    answer: Answer
+
+
+LOCK = """
+SELECT h.endpoint_id, h.last_success_at, h.last_failure_at, h.failures_in_a_row, h.failing_since,
+    h.held_until, n.deleted_at IS NOT NULL, clock_timestamp()
+FROM webhooks_health h JOIN webhooks_endpoint n ON n.id = h.endpoint_id
+WHERE h.endpoint_id = ANY(%s) ORDER BY h.endpoint_id FOR UPDATE OF h
+"""
+
+END_DELIVERIES = """
+UPDATE webhooks_delivery d SET state = ended.state, claimed_until = NULL,
+    next_attempt_at = clock_timestamp() + make_interval(secs => ended.delay),
+    finished_at = CASE WHEN ended.delay IS NULL THEN clock_timestamp() END,
+    last_status_code = ended.status_code, last_error = ended.error
+FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::float8[], %s::int[], %s::text[])
+    AS ended(id, claim, state, delay, status_code, error)
+WHERE d.id = ended.id AND d.claim = ended.claim AND d.state = 'sending'
+RETURNING d.id
+"""
+
+# Also of those that count as lost by now: this is what really happened.
+END_ATTEMPTS = """
+UPDATE webhooks_attempt a SET state = ended.state, finished_at = clock_timestamp(),
+    duration_ms = ended.duration_ms, status_code = ended.status_code, error = ended.error,
+    address = ended.address, request_headers = ended.request_headers::jsonb,
+    response_headers = ended.response_headers::jsonb, response_body = ended.response_body,
+    response_truncated = ended.truncated
+FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::int[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::bool[]) AS ended(id, state, duration_ms, status_code, error,
+    address, request_headers, response_headers, response_body, truncated)
+WHERE a.id = ended.id
+"""
+
+UPDATE_HEALTH = """
+UPDATE webhooks_health h SET last_success_at = now.last_success_at,
+    last_failure_at = now.last_failure_at, failures_in_a_row = now.failures_in_a_row,
+    failing_since = now.failing_since, held_until = now.held_until
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::timestamptz[],
+    %s::timestamptz[]) AS now(endpoint_id, last_success_at, last_failure_at, failures_in_a_row,
+    failing_since, held_until)
+WHERE h.endpoint_id = now.endpoint_id
+"""
+
+DISABLE = """
+UPDATE webhooks_endpoint SET enabled = false, disabled_at = clock_timestamp(),
+    disabled_reason = %s, version = version + 1, updated_at = clock_timestamp()
+WHERE id = %s AND enabled AND deleted_at IS NULL
+"""
+
+
+def record(ended: Sequence[Ended]) -> None:
+    """Write down all of `ended` in one transaction. Twice is as good as once."""
+    endpoints = sorted({one.taken.endpoint.pk for one in ended})
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK, [endpoints])
+        health: dict[int, breaker.HealthState] = {}
+        deleted: set[int] = set()
+        for endpoint, *state, is_deleted, at in cursor.fetchall():
+            health[endpoint], now = breaker.HealthState(*state), at
+            if is_deleted:
+                deleted.add(endpoint)
+        verdicts = {one.taken.attempt_id: _verdict(one, now, deleted) for one in ended}
+        ours = _end_deliveries(cursor, ended, verdicts)
+        _end_attempts(cursor, ended, verdicts)
+        counted = [one for one in ended if one.taken.delivery_id in ours and not one.taken.test]
+        _update_health(cursor, counted, verdicts, health, now)
+
+
+def _verdict(one: Ended, now: datetime, deleted: set[int]) -> verdict.Verdict:
+    steps = settings.WEBHOOK_RETRY_SECONDS
+    found = verdict.decide(one.answer, one.taken.tries, steps, now, random.random)
+    if found.state == "retry" and (one.taken.test or one.taken.endpoint.pk in deleted):
+        return verdict.Verdict("failed")
+    return found
+
+
+def _end_deliveries(
+    cursor: Any, ended: Sequence[Ended], verdicts: dict[int, verdict.Verdict]
+) -> set[int]:
+    """Those that were still this worker's."""
+    rows = []
+    for one in ended:
+        found = verdicts[one.taken.attempt_id]
+        state = "pending" if found.state == "retry" else found.state
+        rows.append(
+            (
+                *(one.taken.delivery_id, one.taken.claim, state, found.delay_seconds),
+                *(one.answer.status_code, one.answer.error),
+            )
+        )
+    cursor.execute(END_DELIVERIES, _columns(rows))
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _end_attempts(
+    cursor: Any, ended: Sequence[Ended], verdicts: dict[int, verdict.Verdict]
+) -> None:
+    rows = []
+    for one in ended:
+        succeeded = verdicts[one.taken.attempt_id].state == "succeeded"
+        answer = one.answer
+        rows.append(
+            (
+                *(one.taken.attempt_id, "succeeded" if succeeded else "failed"),
+                *(answer.duration_ms, answer.status_code, answer.error, answer.address),
+                *(json.dumps(one.request_headers), json.dumps(answer.headers)),
+                *(answer.body, answer.truncated),
+            )
+        )
+    cursor.execute(END_ATTEMPTS, _columns(rows))
+
+
+def _update_health(
+    cursor: Any,
+    ended: Sequence[Ended],
+    verdicts: dict[int, verdict.Verdict],
+    health: dict[int, breaker.HealthState],
+    now: datetime,
+) -> None:
+    by_endpoint: dict[int, list[Ended]] = defaultdict(list)
+    for one in ended:
+        by_endpoint[one.taken.endpoint.pk].append(one)
+    if not by_endpoint:
+        return
+    rows = []
+    for endpoint, attempts in sorted(by_endpoint.items()):
+        state = health[endpoint]
+        for one in attempts:
+            found = verdicts[one.taken.attempt_id]
+            state = breaker.after(
+                state,
+                succeeded=found.state == "succeeded",
+                started_at=one.taken.started_at,
+                at=now,
+                hold_seconds=found.hold_seconds,
+                break_after=settings.WEBHOOK_BREAK_AFTER,
+                break_seconds=settings.WEBHOOK_BREAK_SECONDS,
+            )
+        rows.append(
+            (
+                *(endpoint, state.last_success_at, state.last_failure_at),
+                *(state.failures_in_a_row, state.failing_since, state.held_until),
+            )
+        )
+        reason = _why_disable(state, now, [verdicts[one.taken.attempt_id] for one in attempts])
+        if reason:
+            cursor.execute(DISABLE, [reason, endpoint])
+            if cursor.rowcount:
+                logger.warning("webhook endpoint %s is disabled: %s", endpoint, reason)
+    cursor.execute(UPDATE_HEALTH, _columns(rows))
+
+
+def _why_disable(
+    state: breaker.HealthState, now: datetime, verdicts: Sequence[verdict.Verdict]
+) -> str:
+    if any(found.gone for found in verdicts):
+        return "It answered 410 Gone: it does not want any more."
+    hours = settings.WEBHOOK_DISABLE_AFTER_HOURS
+    if breaker.given_up(state, now, timedelta(hours=hours)):
+        return f"All attempts failed for more than {hours:g} hours."
+    return ""
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
