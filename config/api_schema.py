@@ -109,7 +109,7 @@ IF_MATCH = OpenApiParameter(
     OpenApiTypes.STR,
     "header",
     pattern=TAG_LIST,
-    description="The ETag that you read: do it only if nobody has changed the product since.",
+    description="The ETag that you read: do it only if nobody has changed it since.",
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",

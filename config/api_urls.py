@@ -9,4 +9,5 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", Documentation.as_view(), name="api-docs"),
     path("", include("products.api_urls")),
+    path("webhooks/", include("webhooks.api_urls")),
 ]

@@ -11,7 +11,7 @@ from config.accounts.permissions import may
 
 AREAS = (
     ("Catalogue", (("Products", "products:list"), ("Imports", "products:imports"))),
-    ("Integrations", (("Webhooks", "webhooks"), ("Stock sync", "stocksync"))),
+    ("Integrations", (("Webhooks", "webhooks:endpoints"), ("Stock sync", "stocksync"))),
     ("Streams", (("Sales", "sales"), ("Prices", "prices"))),
     ("Money", (("Orders", "orders"), ("Ledger", "ledger"))),
     ("", (("Operations", "operations"), ("Users", "users"))),

@@ -5,7 +5,6 @@ from django.urls import path
 from config import pages
 
 urlpatterns = [
-    path("webhooks/", pages.placeholder("webhooks"), name="webhooks"),
     path("stocksync/", pages.placeholder("stocksync"), name="stocksync"),
     path("streaming/sales/", pages.placeholder("sales"), name="sales"),
     path("streaming/prices/", pages.placeholder("prices"), name="prices"),

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("config.page_urls")),
     path("", include("config.health_urls")),
     path("", include("products.urls")),
+    path("webhooks/", include("webhooks.urls")),
     path("api/", include("config.api_urls")),
     path("events/", include("config.event_urls")),
 ]

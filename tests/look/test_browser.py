@@ -11,6 +11,7 @@ OWN_PAGES = [
     "/account/",
     "/account/password/",
     "/webhooks/",
+    "/webhooks/endpoints/new/",
     "/stocksync/",
     "/streaming/sales/",
     "/streaming/prices/",
@@ -109,7 +110,7 @@ def test_the_login_page_too(page):
 def test_on_a_phone_the_menu_opens_by_touch_and_keyboard_and_closes_again(page, user, sign_in):
     sign_in(user)
     page.set_viewport_size(PHONE)
-    page.goto("/webhooks/")
+    page.goto("/stocksync/")
     ledger = page.get_by_role("link", name="Ledger")
     expect(ledger).to_be_hidden()
     page.get_by_role("button", name="Menu").press("Enter")
@@ -124,7 +125,7 @@ def test_on_a_phone_the_menu_opens_by_touch_and_keyboard_and_closes_again(page, 
 
 def test_on_a_desk_the_whole_navigation_is_there(page, user, sign_in):
     sign_in(user)
-    page.goto("/webhooks/")
+    page.goto("/stocksync/")
     expect(page.get_by_role("button", name="Menu")).to_be_hidden()
     for name in ("Products", "Imports", "Ledger", "Operations", "ana"):
         expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
@@ -133,11 +134,11 @@ def test_on_a_desk_the_whole_navigation_is_there(page, user, sign_in):
 def test_colours_follow_the_system_until_one_chooses(page, user, sign_in):
     sign_in(user)
     page.emulate_media(color_scheme="dark")
-    page.goto("/webhooks/")
+    page.goto("/stocksync/")
     assert background(page) == DARK
     page.get_by_role("button", name="Light").click()
     assert background(page) == LIGHT
-    page.goto("/stocksync/")
+    page.goto("/account/")
     assert background(page) == LIGHT
     expect(page.get_by_role("button", name="Light")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Auto").click()
@@ -153,7 +154,7 @@ def test_a_chosen_scheme_is_there_before_the_first_paint(page, user, sign_in):
         " window.themeAtBody = document.documentElement.dataset.theme; } })"
         ".observe(document, { childList: true, subtree: true })"
     )
-    page.goto("/webhooks/")
+    page.goto("/stocksync/")
     assert page.evaluate("window.themeAtBody") == "dark"
 
 
@@ -186,15 +187,15 @@ def test_a_part_of_a_page_asked_for_after_the_session_ended_leads_to_the_login(
     page, browser_context, user, sign_in
 ):
     sign_in(user)
-    page.goto("/webhooks/")
+    page.goto("/stocksync/")
     browser_context.clear_cookies(name="sessionid")
     page.evaluate("htmx.ajax('GET', '/operations/', 'main')")
-    page.wait_for_url("**/login/?next=/webhooks/")
+    page.wait_for_url("**/login/?next=/stocksync/")
 
 
 def test_htmx_sends_the_csrf_token_and_failures_are_said(page, user, sign_in):
     sign_in(user)
-    page.goto("/webhooks/")
+    page.goto("/stocksync/")
     with page.expect_request("**/logout/") as sent:
         page.evaluate("htmx.ajax('POST', '/logout/', 'main')")
     assert sent.value.headers["x-csrftoken"] == page.evaluate("stockroom.csrf()")

@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 
 PRODUCTS = [int(pk) for pk in os.environ["STOCKROOM_PRODUCTS"].split(",")]
-FEW = 8  # jobs and deletions have small ids: most generated ones would meet none
+FEW = 8  # jobs, deletions and deliveries have small ids: most generated ones would meet none
 
 
 @schemathesis.serializer("application/offset+octet-stream")
