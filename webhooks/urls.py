@@ -4,6 +4,7 @@ from django.urls import path
 
 from .deliveries import views as deliveries
 from .endpoints import views as endpoints
+from .guide import guide
 
 app_name = "webhooks"
 urlpatterns = [
@@ -16,6 +17,7 @@ urlpatterns = [
     path("endpoints/<int:pk>/rotate/", endpoints.rotate_secret, name="rotate"),
     path("endpoints/<int:pk>/test/", endpoints.send_test, name="test"),
     path("endpoints/<int:pk>/test/<int:delivery_pk>/", endpoints.test_result, name="test-result"),
+    path("guide/", guide, name="guide"),
     path("deliveries/", deliveries.delivery_list, name="deliveries"),
     path("deliveries/replay/", deliveries.replay, name="replay"),
     path("deliveries/<int:pk>/", deliveries.delivery, name="delivery"),
