@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-BENCHES = ("csv_rows", "products_import", "products_search", "web")
+BENCHES = ("csv_rows", "products_import", "products_search", "web", "webhooks")
+WITH_OPTIONS = ("products_import", "products_search", "webhooks")
 
 
 def main() -> int:
@@ -17,7 +18,7 @@ def main() -> int:
     for name in names:
         print(f"== {name}", flush=True)
         command = [sys.executable, "-m", f"bench.{name}"]
-        if name.startswith("products_"):
+        if name in WITH_OPTIONS:
             command += options
         failed |= subprocess.run(command, check=False).returncode != 0
     return int(failed)

@@ -4,7 +4,7 @@ import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.products.imports.stack import RunningStockroom
@@ -19,9 +19,14 @@ POSTGRES_KILLS = 2
 class Killer:
     """Kills something every few seconds between `start` and `stop`."""
 
-    def __init__(self, stockroom: RunningStockroom, seed: int) -> None:
+    def __init__(
+        self, stockroom: RunningStockroom, seed: int, victims: Mapping[str, int] = VICTIMS
+    ) -> None:
+        """`victims`: how often each is killed in a turn. An engine, a process (`web`, for the
+        first of its role, or `deliveries.2`), or `pool` for the worker's children."""
         self.kills: Counter[str] = Counter()
         self._stockroom = stockroom
+        self._victims = victims
         self._random = random.Random(seed)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
@@ -41,7 +46,7 @@ class Killer:
         try:
             while not self._stopping.wait(self._random.uniform(*KILL_EVERY_SECONDS)):
                 if not victims:  # each in turn, so that a short run meets all of them
-                    victims = [name for name, times in VICTIMS.items() for _ in range(times)]
+                    victims = [name for name, times in self._victims.items() for _ in range(times)]
                     self._random.shuffle(victims)
                 if victims[-1] == "postgres" and self.kills["postgres"] == POSTGRES_KILLS:
                     victims.pop()
@@ -56,7 +61,8 @@ class Killer:
         if victim in self._stockroom.stack.engines:
             self._stockroom.restart_engine(victim)
             return True
-        found = self._stockroom.processes("worker.1" if victim == "pool" else f"{victim}.1")
+        name = "worker" if victim == "pool" else victim
+        found = self._stockroom.processes(name if "." in name else f"{name}.1")
         if victim == "pool":
             del found[:1]
         self._stockroom.signal(found, signal.SIGKILL)
@@ -64,9 +70,11 @@ class Killer:
 
 
 @contextmanager
-def kills(stockroom: RunningStockroom, seed: int) -> Iterator[Counter[str]]:
+def kills(
+    stockroom: RunningStockroom, seed: int, victims: Mapping[str, int] = VICTIMS
+) -> Iterator[Counter[str]]:
     """Within the block things are killed; counts by what."""
-    killer = Killer(stockroom, seed)
+    killer = Killer(stockroom, seed, victims)
     killer.start()
     try:
         yield killer.kills

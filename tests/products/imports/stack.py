@@ -31,15 +31,18 @@ from .import_oracle import Expected, Stored
 
 SECONDS = 90.0  # for anything that has to happen, on a machine that does much else
 ENDED = ("done", "failed", "cancelled")
+AT_HAND = "worker.2"
 KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
 
 @contextmanager
-def running_stockroom(**variables: str) -> Iterator["RunningStockroom"]:
+def running_stockroom(
+    *, extra_roles: Sequence[str] = (), **variables: str
+) -> Iterator["RunningStockroom"]:
     """One that has been started; `variables` are those of `.env.example`."""
     # Not in pytest's folder, which other runs close to PostgreSQL's system user.
     with TemporaryDirectory(prefix="stockroom-running-") as folder:
-        stockroom = RunningStockroom(Path(folder), variables)
+        stockroom = RunningStockroom(Path(folder), variables, extra_roles)
         try:
             stockroom.start()
             yield stockroom
@@ -48,14 +51,19 @@ def running_stockroom(**variables: str) -> Iterator["RunningStockroom"]:
 
 
 class RunningStockroom:
-    """Web, beat and a worker on PostgreSQL and Valkey of their own; `worker.2` is at hand."""
+    """Web, beat and a worker on PostgreSQL and Valkey of their own; AT_HAND waits for a start.
 
-    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+    Beside them run processes of `extra_roles`, a role as often as it is named.
+    """
+
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str], extra_roles: Sequence[str] = ()
+    ) -> None:
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         self.stack = Stack(
             folder,
             {**environment, **variables},
-            roles=("web", "worker", "worker", "beat"),
+            roles=("web", "worker", "worker", "beat", *extra_roles),
             engines=("postgres", "valkey"),
             port=0,
         )
@@ -72,7 +80,7 @@ class RunningStockroom:
         found = re.search(r"API token\s+(\S+)", account)
         assert found is not None, account
         self._headers = {"Authorization": f"Bearer {found[1]}"}
-        self.stack.start_processes(["web.1", "worker.1", "beat.1"])
+        self.stack.start_processes([name for name in self.stack.processes if name != AT_HAND])
         self.stack.wait_ready()
 
     def close(self) -> None:
