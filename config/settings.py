@@ -152,7 +152,7 @@ try:
     WEBHOOK_POLL_SECONDS = env.float("WEBHOOK_POLL_SECONDS", 1.0, validate=Range(0.05, 60))
     WEBHOOK_IN_FLIGHT = env.int("WEBHOOK_IN_FLIGHT", 200, validate=Range(2, 10_000))
     WEBHOOK_IN_FLIGHT_PER_ENDPOINT = env.int(
-        "WEBHOOK_IN_FLIGHT_PER_ENDPOINT", 4, validate=Range(1, 1000)
+        "WEBHOOK_IN_FLIGHT_PER_ENDPOINT", 10, validate=Range(1, 1000)
     )
     WEBHOOK_RETRY_SECONDS = env.list(  # after the first attempt, after the second, …
         "WEBHOOK_RETRY_SECONDS",

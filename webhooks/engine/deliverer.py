@@ -42,6 +42,7 @@ class Deliverer:
         self._attempts = 0
         self._last_round_at: datetime | None = None
         self._away = False
+        self._untold = False  # whether viewers have not heard of what was recorded last
 
     def run(self, stop: threading.Event) -> None:
         """See config.consumers.registry.Consumer."""
@@ -107,9 +108,9 @@ class Deliverer:
         if ended:
             recording.record(ended)
             del self._ended[: len(ended)]  # only now: they are kept while the database is away
-            throttle(LIVE_CHANNEL).publish(_now)
-        else:
-            throttle(LIVE_CHANNEL).flush()
+            self._untold = True
+        if self._untold and throttle(LIVE_CHANNEL).publish(_now):
+            self._untold = False
 
     def _begin(self, taken: Taken, began: float) -> None:
         task = asyncio.create_task(self._attempt(taken, began))
