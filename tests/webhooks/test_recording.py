@@ -21,8 +21,8 @@ def _schedule(settings):
     settings.WEBHOOK_BREAK_SECONDS = 30
 
 
-def answer(status_code: int | None, error: str = "", **headers: str) -> Answer:
-    return Answer(status_code, error, headers, "body", True, "127.0.0.1:9", 123)
+def answer(status_code: int | None, error: str = "", body: str = "body", **headers: str) -> Answer:
+    return Answer(status_code, error, headers, body, True, "127.0.0.1:9", 123)
 
 
 def end(status_code: int | None, error: str = "", **headers: str) -> None:
@@ -177,3 +177,27 @@ def test_many_at_once_each_get_their_own_end(make_endpoint):
     recording.record([Ended(one, SHOWN, answer(codes[one.delivery_id])) for one in taken])
     assert dict(Delivery.objects.values_list("pk", "last_status_code")) == codes
     assert set(Delivery.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+def test_a_long_error_is_cut(make_endpoint):
+    (delivery,) = deliver(make_endpoint())
+    end(None, f"{'a' * 250} does not resolve.")
+    delivery.refresh_from_db()
+    assert len(delivery.last_error) == len(Attempt.objects.get().error) == 200
+    assert delivery.last_error.endswith("a…")
+
+
+def test_an_answer_that_can_not_be_kept_is_a_failure_of_its_own_delivery_only(make_endpoint):
+    endpoints = [make_endpoint() for _ in range(3)]
+    good, bad, other = (deliver(endpoint)[0] for endpoint in endpoints)
+    answers = dict.fromkeys((good.pk, other.pk), answer(200))
+    answers[bad.pk] = answer(200, body="NUL: \0")
+    recording.record([Ended(one, SHOWN, answers[one.delivery_id]) for one in claims.take(10, 10)])
+    assert dict(Delivery.objects.values_list("pk", "state")) == {
+        good.pk: "succeeded",
+        bad.pk: "pending",
+        other.pk: "succeeded",
+    }
+    bad.refresh_from_db()
+    assert "Stockroom itself failed" in bad.last_error
+    assert bad.tries == 1

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg2
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import close_old_connections, connections
 
 from config.live.throttling import throttle
 
@@ -25,12 +25,12 @@ from . import addresses, claims, fan_out, message, recording
 from .claims import Taken
 from .doorbell import Doorbell
 from .recording import Ended
-from .sender import Answer, Request, Sender
+from .sender import Request, Sender
 
 logger = logging.getLogger(__name__)
 
 LIVE_CHANNEL = "webhooks"
-DATABASE_AWAY = (OperationalError, InterfaceError, psycopg2.OperationalError)
+DATABASE_AWAY = (*recording.DATABASE_AWAY, psycopg2.OperationalError)
 
 
 class Deliverer:
@@ -129,7 +129,7 @@ class Deliverer:
             logger.warning("delivery %s: not sent, its lease is nearly over", taken.delivery_id)
             return
         self._attempts += 1
-        headers: dict[str, str] = {}
+        shown: dict[str, str] = {}
         try:
             endpoint, event = taken.endpoint, taken.event
             body = message.body(event.type, event.occurred_at, event.data)
@@ -141,12 +141,11 @@ class Deliverer:
                 endpoint.headers,
                 taken.test,
             )
+            shown = message.shown(headers, endpoint.headers)
             answer = await self._sender.send(Request(endpoint.url, headers, body))
         except Exception as error:  # ours: it must not keep all others from being sent
             logger.exception("delivery %s: the attempt failed here", taken.delivery_id)
-            words = f"Stockroom itself failed: {type(error).__name__}."
-            answer = Answer(None, words, {}, "", truncated=False, address="", duration_ms=0)
-        shown = message.shown(headers, taken.endpoint.headers)
+            answer = recording.failed_here(error)
         self._ended.append(Ended(taken, shown, answer))
 
     async def _drain(self) -> None:

@@ -5,18 +5,23 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from webhooks.models import Attempt
 
 from . import breaker, verdict
 from .claims import Taken
 from .sender import Answer
 
 logger = logging.getLogger(__name__)
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+ERROR_CHARACTERS = Attempt._meta.get_field("error").max_length or 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,31 @@ WHERE id = %s AND enabled AND deleted_at IS NULL
 
 
 def record(ended: Sequence[Ended]) -> None:
-    """Write down all of `ended` in one transaction. Twice is as good as once."""
+    """Write down all of `ended`. Twice is as good as once. Raises DATABASE_AWAY.
+
+    What the database does not take (an answer that nobody thought of) is recorded without the
+    answer, as a failure: else it would be sent again for ever, and with it all that ended then.
+    """
+    try:
+        _record(ended)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        if len(ended) > 1:
+            for one in ended:
+                record([one])
+            return
+        (one,) = ended
+        logger.exception("delivery %s: its answer can't be kept", one.taken.delivery_id)
+        _record([replace(one, request_headers={}, answer=failed_here(error))])
+
+
+def failed_here(error: Exception) -> Answer:
+    """What stands for the answer where Stockroom itself is to blame."""
+    return Answer(error=f"Stockroom itself failed: {type(error).__name__}.")
+
+
+def _record(ended: Sequence[Ended]) -> None:
     endpoints = sorted({one.taken.endpoint.pk for one in ended})
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, [endpoints])
@@ -113,7 +142,7 @@ def _end_deliveries(
         rows.append(
             (
                 *(one.taken.delivery_id, one.taken.claim, state, found.delay_seconds),
-                *(one.answer.status_code, one.answer.error),
+                *(one.answer.status_code, _cut(one.answer.error)),
             )
         )
     cursor.execute(END_DELIVERIES, _columns(rows))
@@ -130,7 +159,7 @@ def _end_attempts(
         rows.append(
             (
                 *(one.taken.attempt_id, "succeeded" if succeeded else "failed"),
-                *(answer.duration_ms, answer.status_code, answer.error, answer.address),
+                *(answer.duration_ms, answer.status_code, _cut(answer.error), answer.address),
                 *(json.dumps(one.request_headers), json.dumps(answer.headers)),
                 *(answer.body, answer.truncated),
             )
@@ -187,6 +216,11 @@ def _why_disable(
     if breaker.given_up(state, now, timedelta(hours=hours)):
         return f"All attempts failed for more than {hours:g} hours."
     return ""
+
+
+def _cut(error: str) -> str:
+    """With a host's name of 253 characters in it an error gets long."""
+    return error if len(error) <= ERROR_CHARACTERS else f"{error[: ERROR_CHARACTERS - 1]}…"
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
