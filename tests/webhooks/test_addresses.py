@@ -288,7 +288,7 @@ def test_resolved_addresses_keep_their_order_once(names):
 
 def test_a_name_without_address_may_be_saved_but_not_used(names):
     names["hooks.example"] = []
-    check_at_save("https://hooks.example/", STRICT)
+    assert "hooks.example does not resolve" in check_at_save("https://hooks.example/", STRICT)
     with pytest.raises(Unresolved, match=r"hooks.example does not resolve: Name or service"):
         finished(resolve("hooks.example", 443, STRICT))
 

@@ -14,6 +14,7 @@ from webhooks.models import Attempt, Delivery, DeliveryState
 from . import walk
 
 FIELDS = ("endpoint", "event_type", "state", "since")
+ID_DIGITS = len(str(MAX_ID))
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # far from the calendar's end: zones can be added
 INSTANT = "Write a date and time with its offset: 2026-03-01T09:30:00Z. In an address + is %2B."
@@ -66,7 +67,8 @@ def read(
     text = {name: given.get(name, "").strip() for name in FIELDS}
     wrong: dict[str, list[str]] = {}
     endpoint = text["endpoint"]
-    known = endpoint.isascii() and endpoint.isdigit() and 0 < int(endpoint[:20]) <= MAX_ID
+    number = endpoint.isascii() and endpoint.isdigit() and len(endpoint) <= ID_DIGITS
+    known = number and 0 < int(endpoint) <= MAX_ID
     if endpoint and not known:
         wrong["endpoint"] = ["This is no id of an endpoint: a whole number."]
     for name, words in (("event_type", list(EVENT_TYPES)), ("state", DeliveryState.values)):

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from config.accounts.actors import Actor, actor_of
 from config.accounts.permissions import requires
 from config.idempotency.models import GivenAnswer
+from webhooks.engine import addresses
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Endpoint
 
@@ -43,6 +44,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
         except service.TooMany as error:
             form.problem = str(error)
         else:
+            _warn_of_name(request, values["url"])
             return redirect("webhooks:endpoint", made)
     return _show(request, form, once=once, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -94,6 +96,8 @@ def _save(request: HttpRequest, form: EndpointForm, found: Endpoint, seen: str) 
     except service.Stale as stale:
         return _stale(request, form, stale.current)
     messages.success(request, f"{short(saved)} is saved.")
+    if "url" in changes:
+        _warn_of_name(request, saved.url)
     return redirect("webhooks:endpoint", saved.pk)
 
 
@@ -126,6 +130,13 @@ def _show(
         "description_characters": Endpoint.DESCRIPTION_CHARACTERS,
     }
     return render(request, "webhooks/endpoint_form.html", context, status=status)
+
+
+def _warn_of_name(request: HttpRequest, url: str) -> None:
+    """A typo in a host is the most frequent of all."""
+    warning = addresses.check_at_save(url, addresses.Policy.from_settings())
+    if warning:
+        messages.warning(request, warning)
 
 
 def _url_help() -> str:

@@ -113,7 +113,7 @@ def check_url(url: str, policy: Policy) -> Target:
         raise Refused("The URL has a space, a backslash or a control character.")
     parts = URL.fullmatch(url)
     if parts is None:
-        raise Refused("This is not a URL like https://example.com/hook.")
+        raise Refused("This is not a URL that begins with https://, like https://example.com/hook.")
     scheme, authority, path, fragment = parts[1].lower(), parts[2], parts[3], parts[4]
     if scheme not in DEFAULT_PORTS or (scheme == "http" and not policy.allow_http):
         allowed = "http:// or https://" if policy.allow_http else "https://"
@@ -207,19 +207,20 @@ async def resolve(host: str, port: int, policy: Policy) -> Found:
     return _checked(host, await asyncio.wrap_future(_look_up(host, port)), policy)
 
 
-def check_at_save(url: str, policy: Policy) -> None:
+def check_at_save(url: str, policy: Policy) -> str:
     """`check_url`, and the addresses of its host if they are known within SAVE_SECONDS.
 
-    Raises Refused. A name that does not resolve (yet) is accepted: the first attempt will tell.
+    Raises Refused. A name that does not resolve (yet) is accepted; returns this as a warning.
     """
     target = check_url(url, policy)
     lookup = _look_up(target.host, target.port)
     try:
         _checked(target.host, lookup.result(SAVE_SECONDS), policy)
     except Unresolved:
-        pass
+        return f"{target.host} does not resolve at present. Is it spelled right?"
     except TimeoutError:
         lookup.cancel()
+    return ""
 
 
 def _look_up(host: str, port: int) -> "Future[Found]":

@@ -23,7 +23,7 @@ def give_up(endpoint: Endpoint) -> None:
 
 def test_nothing_yet_offers_the_first_step_to_who_may_take_it(client, reader):
     offer = text(client.get(LIST))
-    assert "No endpoints yet" in offer and "Add the first endpoint" in offer
+    assert "No endpoints yet" in offer and "Add endpoint" in offer
     plain = text(reader.get(LIST))
     assert "No endpoints yet" in plain and "/endpoints/new/" not in plain
 
