@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
@@ -29,16 +29,18 @@ def _passwords_hashed_quickly(settings):
 
 @pytest.fixture
 def workers() -> Iterator[Callable[..., Future]]:
-    """`workers(function, *arguments)`: its Future, run in a thread with a connection of its own."""
+    """`workers(function, …)`: its Future, run in a thread with a connection of its own."""
 
-    def work(function: Callable[..., Any], *arguments: Any) -> Any:
+    def work(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
-            return function(*arguments)
+            return function(*arguments, **options)
         finally:
-            connection.close()
+            connections.close_all()
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        yield lambda function, *arguments: pool.submit(work, function, *arguments)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        yield lambda function, *arguments, **options: pool.submit(
+            work, function, *arguments, **options
+        )
 
 
 @pytest.fixture(scope="session")

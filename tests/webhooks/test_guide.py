@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from config.accounts.models import Role, User
-from tests.products.catalogue.test_catalogue_page import faults
+from tests.browsing import faults
 from webhooks import guide
 
 pytestmark = pytest.mark.django_db

@@ -3,10 +3,10 @@
 Pure, but for the look-up of the URL's host in check_at_save.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
+from config.field_rules import FieldErrors, Wrong, at_most, text, true_or_false
 from webhooks import event_types
 from webhooks.engine.addresses import Policy, Refused, check_at_save
 from webhooks.engine.message import check_header
@@ -15,9 +15,7 @@ from webhooks.models import Endpoint
 FIELDS = ("url", "description", "event_types", "headers", "enabled")
 REQUIRED = {"url": "Enter a URL.", "event_types": "Choose at least one event."}
 MAX_HEADERS = 20
-
-# JSON can hold half a pair ("\ud800"), which is no character: no database or header takes it.
-SURROGATE = re.compile("[\ud800-\udfff]")
+BLANKS = " \t"  # that may stand around a header's value
 
 
 class EndpointValues(TypedDict):
@@ -28,22 +26,6 @@ class EndpointValues(TypedDict):
     event_types: list[str]  # or ["*"] alone: all of them
     headers: dict[str, str]
     enabled: bool
-
-
-class FieldErrors(ValueError):
-    """What is wrong, for people: `fields` is {field: [messages]}, in the order of FIELDS."""
-
-    def __init__(self, fields: dict[str, list[str]]) -> None:
-        super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in fields.items()))
-        self.fields = fields
-
-
-class Wrong(ValueError):
-    """What is wrong with one field, in sentences."""
-
-    def __init__(self, *messages: str) -> None:
-        super().__init__(" ".join(messages))
-        self.messages = list(messages)
 
 
 def defaults() -> dict[str, Any]:
@@ -86,11 +68,24 @@ def check_event_type(value: Any) -> str:
     raise FieldErrors({"event_type": [_unknown(value)]})
 
 
+def header_error(name: Any, given: Any) -> str:
+    """What is wrong with one custom header, for people; "" where nothing is."""
+    if not isinstance(name, str) or not isinstance(given, str):
+        return f"{_shown(name)}: the value must be text."
+    error = check_header(name, given.strip(BLANKS))
+    return error if not error or name in error else f"{_shown(name)}: {error}"
+
+
+def given_twice(name: str) -> str:
+    """What is wrong with the second of two headers with this name."""
+    return f"{_shown(name)}: given twice; case makes no difference."
+
+
 def _url(value: Any) -> str:
-    url = _text(value).strip()
+    url = text(value).strip()
     if not url:
         raise Wrong(REQUIRED["url"])
-    _at_most(Endpoint.URL_CHARACTERS, url)
+    at_most(Endpoint.URL_CHARACTERS, url)
     try:
         check_at_save(url, Policy.from_settings())
     except Refused as error:
@@ -99,7 +94,7 @@ def _url(value: Any) -> str:
 
 
 def _description(value: Any) -> str:
-    return _at_most(Endpoint.DESCRIPTION_CHARACTERS, _text(value).strip())
+    return at_most(Endpoint.DESCRIPTION_CHARACTERS, text(value).strip())
 
 
 def _event_types(value: Any) -> list[str]:
@@ -125,17 +120,13 @@ def _headers(value: Any) -> dict[str, str]:
     cleaned: dict[str, str] = {}
     messages: list[str] = []
     for name, given in value.items():
-        if not isinstance(name, str) or not isinstance(given, str):
-            messages.append(f"{_shown(name)}: the value must be text.")
-            continue
-        text = given.strip(" \t")
-        error = check_header(name, text)
+        error = header_error(name, given)
+        if not error and name.lower() in {other.lower() for other in cleaned}:
+            error = given_twice(name)
         if error:
-            messages.append(error if name in error else f"{_shown(name)}: {error}")
-        elif name.lower() in {other.lower() for other in cleaned}:
-            messages.append(f"{_shown(name)}: given twice; case makes no difference.")
+            messages.append(error)
         else:
-            cleaned[name] = text
+            cleaned[name] = given.strip(BLANKS)
         if len(messages) == MAX_HEADERS:
             break
     if len(value) > MAX_HEADERS:
@@ -143,28 +134,6 @@ def _headers(value: Any) -> dict[str, str]:
     if messages:
         raise Wrong(*messages)
     return cleaned
-
-
-def _enabled(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise Wrong("Must be true or false.")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Wrong("Must be text.")
-    if "\0" in value:
-        raise Wrong("Remove the NUL character (\\x00) in it.")
-    if SURROGATE.search(value):
-        raise Wrong("Remove the half character (\\ud800 to \\udfff) in it.")
-    return value
-
-
-def _at_most(characters: int, value: str) -> str:
-    if len(value) > characters:
-        raise Wrong(f"{len(value):,} characters, at most {characters:,} are allowed.")
-    return value
 
 
 def _unknown(*names: Any) -> str:
@@ -175,8 +144,8 @@ def _unknown(*names: Any) -> str:
 
 def _shown(name: Any) -> str:
     """What somebody gave as a name, bounded, as a message can repeat it."""
-    text = str(name)
-    return (text if len(text) <= 64 else f"{text[:64]}…") or '""'
+    words = str(name)
+    return (words if len(words) <= 64 else f"{words[:64]}…") or '""'
 
 
 CLEANERS: dict[str, Callable[[Any], Any]] = {
@@ -184,5 +153,5 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "description": _description,
     "event_types": _event_types,
     "headers": _headers,
-    "enabled": _enabled,
+    "enabled": true_or_false,
 }

@@ -4,17 +4,14 @@ import contextlib
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Error, Page, Route, expect
 
 from products.models import Product
+from tests.browsing import DESK, PHONE, faults, watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-PHONE = {"width": 390, "height": 800}
-DESK = {"width": 1280, "height": 860}
 NAME_OF_FOCUSED = "(({ ariaLabel, innerText }) => ariaLabel ?? innerText)(document.activeElement)"
-SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture
@@ -34,17 +31,9 @@ def catalogue(db) -> list[Product]:
 @pytest.fixture
 def page(page: Page, user, sign_in, live_server) -> Page:
     """A signed-in tab that fails its test for what the policy refused or what broke."""
-    wrong: list[str] = []
-    page.on("request", lambda r: r.url.startswith(live_server.url) or wrong.append(r.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console",
-        lambda message: "Content Security Policy" in message.text and wrong.append(message.text),
-    )
     sign_in(user)
-    page.set_viewport_size(DESK)
-    yield page
-    assert wrong == []
+    with watched(page, live_server.url) as tab:
+        yield tab
 
 
 def search(page: Page):
@@ -57,17 +46,6 @@ def rows(page: Page):
 
 def skus(page: Page) -> list[str]:
     return page.locator("#results tbody th").all_inner_texts()
-
-
-def faults(page: Page) -> list[str]:
-    """Serious and critical accessibility faults of the page as it is now."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {node['target']}"
-        for each in found
-        if each["impact"] in SERIOUS
-        for node in each["nodes"]
-    ]
 
 
 def test_results_follow_the_typing_and_the_address_the_results(page, catalogue):

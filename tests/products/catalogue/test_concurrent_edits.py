@@ -1,11 +1,7 @@
 """Edits that meet each other, or a merge: each with a database connection of its own."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
-
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, transaction
 
 from products.catalogue import editing
 from products.catalogue.editing import Busy, SkuTaken, Stale
@@ -27,22 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LAMP = {"sku": "AB-1", "name": "Lamp", "description": "bright", "active": True}
 
 
-@pytest.fixture
-def person() -> Iterator[Callable[..., Future]]:
-    """`person(function, …)`: its Future, run in a thread with a connection of its own."""
-
-    def work(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        try:
-            return function(*arguments, **options)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        yield lambda function, *arguments, **options: pool.submit(
-            work, function, *arguments, **options
-        )
-
-
 def waits_for_a_lock() -> bool:
     """Whether somebody waits for somebody else's lock; asked within a transaction, too."""
     with connection.cursor() as cursor:
@@ -50,12 +30,12 @@ def waits_for_a_lock() -> bool:
         return cursor.fetchone() is not None
 
 
-def test_the_second_of_two_editors_is_told(actor, make_products, person):
+def test_the_second_of_two_editors_is_told(actor, make_products, workers):
     (product,) = make_products(1)
     seen = version(product)
     with transaction.atomic():
         editing.update(actor, product.pk, {"name": "Lamp"}, version=seen)
-        second = person(editing.update, actor, product.pk, {"active": False}, version=seen)
+        second = workers(editing.update, actor, product.pk, {"active": False}, version=seen)
         until(waits_for_a_lock)
     with pytest.raises(Stale) as refused:
         second.result()
@@ -63,10 +43,10 @@ def test_the_second_of_two_editors_is_told(actor, make_products, person):
     assert Product.objects.get().active is True
 
 
-def test_the_second_of_two_creates_is_told_of_the_first(actor, person):
+def test_the_second_of_two_creates_is_told_of_the_first(actor, workers):
     with transaction.atomic():
         first = editing.create(actor, LAMP)
-        second = person(editing.create, actor, LAMP | {"sku": "ab-1"})
+        second = workers(editing.create, actor, LAMP | {"sku": "ab-1"})
         until(waits_for_a_lock)
     with pytest.raises(SkuTaken) as refused:
         second.result()
@@ -74,31 +54,31 @@ def test_the_second_of_two_creates_is_told_of_the_first(actor, person):
     assert Product.objects.count() == ProductChange.objects.count() == 1
 
 
-def test_a_create_goes_on_when_the_other_is_taken_back(actor, person):
+def test_a_create_goes_on_when_the_other_is_taken_back(actor, workers):
     with transaction.atomic():
         editing.create(actor, LAMP)
-        second = person(editing.create, actor, LAMP | {"sku": "ab-1"})
+        second = workers(editing.create, actor, LAMP | {"sku": "ab-1"})
         until(waits_for_a_lock)
         transaction.set_rollback(True)
     assert second.result() == Product.objects.get()
 
 
-def test_an_edit_of_a_product_that_is_being_deleted_finds_none(actor, make_products, person):
+def test_an_edit_of_a_product_that_is_being_deleted_finds_none(actor, make_products, workers):
     (product,) = make_products(1)
     with transaction.atomic():
         editing.delete(actor, product.pk)
-        second = person(editing.update, actor, product.pk, {"name": "Lamp"})
+        second = workers(editing.update, actor, product.pk, {"name": "Lamp"})
         until(waits_for_a_lock)
     with pytest.raises(Product.DoesNotExist):
         second.result()
     assert not Product.objects.exists()
 
 
-def test_an_edit_that_the_database_ends_for_a_deadlock_is_tried_again(actor, make_products, person):
+def test_an_edit_that_ends_in_a_deadlock_is_tried_again(actor, make_products, workers):
     one, two = make_products(2)
     with transaction.atomic():
         editing.update(actor, two.pk, {"sku": "new"})
-        edit = person(editing.update, actor, one.pk, {"sku": "NEW"})
+        edit = workers(editing.update, actor, one.pk, {"sku": "NEW"})
         until(waits_for_a_lock)
         # It has waited longer, so it is the one that the database ends.
         Product.objects.select_for_update().get(pk=one.pk)
@@ -107,14 +87,14 @@ def test_an_edit_that_the_database_ends_for_a_deadlock_is_tried_again(actor, mak
     assert refused.value.other == two
 
 
-def test_who_waits_too_long_is_told_to_try_again(actor, make_products, person, monkeypatch):
+def test_who_waits_too_long_is_told_to_try_again(actor, make_products, workers, monkeypatch):
     monkeypatch.setattr(editing, "LOCK_MS", 50)
     (product,) = make_products(1)
     with transaction.atomic():
         Product.objects.select_for_update().get()
         for refused in (
-            person(editing.update, actor, product.pk, {"name": "Lamp"}),
-            person(editing.delete, actor, product.pk),
+            workers(editing.update, actor, product.pk, {"name": "Lamp"}),
+            workers(editing.delete, actor, product.pk),
         ):
             with pytest.raises(Busy, match="Try again") as error:
                 refused.result()
@@ -124,7 +104,7 @@ def test_who_waits_too_long_is_told_to_try_again(actor, make_products, person, m
         assert not table.objects.exists()
 
 
-def test_an_edit_waits_for_the_merge_of_its_row(user, actor, person, settings):
+def test_an_edit_waits_for_the_merge_of_its_row(user, actor, workers, settings):
     settings.IMPORT_BATCH_LINES = 10
     settings.IMPORT_STEP_SECONDS = 0.0  # one step at a time
     lines = b"".join(b"Name %d,sku-%d,text\r\n" % (n, n) for n in range(1, 31))
@@ -136,8 +116,10 @@ def test_an_edit_waits_for_the_merge_of_its_row(user, actor, person, settings):
     with transaction.atomic():
         while not job.merged and pipeline.advance(job.pk):  # the first batch, sku-1 in it
             job.refresh_from_db()
-        seen = person(editing.update, actor, product.pk, {"name": "Lamp"}, version=version(product))
-        unseen = person(editing.update, actor, product.pk, {"name": "Torch"})
+        seen = workers(
+            editing.update, actor, product.pk, {"name": "Lamp"}, version=version(product)
+        )
+        unseen = workers(editing.update, actor, product.pk, {"name": "Torch"})
         until(waits_for_a_lock)
     with pytest.raises(Stale) as refused:
         seen.result()
@@ -148,13 +130,13 @@ def test_an_edit_waits_for_the_merge_of_its_row(user, actor, person, settings):
     assert (found.name, found.description) == ("Torch", "new")
 
 
-def test_a_merge_waits_for_an_edit_and_has_the_last_word(user, actor, person):
+def test_a_merge_waits_for_an_edit_and_has_the_last_word(user, actor, workers):
     run(upload(user, HEADER + b"Name,sku-1,text\r\n"))
     product = Product.objects.get()
     job = upload(user, HEADER + b"Name,sku-1,new\r\n")
     with transaction.atomic():
         editing.update(actor, product.pk, {"name": "Lamp", "active": False})
-        imported = person(run, job)
+        imported = workers(run, job)
         until(waits_for_a_lock)
     assert imported.result().updated == 1
     found = Product.objects.get()

@@ -10,7 +10,7 @@ from config.accounts.models import Role
 from products.catalogue import bulk, editing
 from products.catalogue.filters import Filter
 from products.models import BulkAction, BulkChange, Product
-from tests.products.catalogue.test_catalogue_page import faults
+from tests.browsing import faults
 from tests.services.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -1,6 +1,5 @@
 """REST API of products: find, create, read, change, delete, by one and by many."""
 
-import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,7 +7,6 @@ import pytest
 from django.test import Client
 
 from config.accounts.models import Role
-from config.accounts.tokens import issue
 from config.jobs import runner
 from products.catalogue import delete_all, editing, search_index
 from products.models import (
@@ -21,6 +19,7 @@ from products.models import (
     ProductChange,
     Upload,
 )
+from tests.api_client import client_of, error, send
 from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -39,27 +38,8 @@ def api(owner) -> Client:
     return client_of(owner, "catalogue:write")
 
 
-def client_of(user, *scopes: str) -> Client:
-    return Client(headers={"Authorization": f"Bearer {issue(user, 'ERP', scopes)[1]}"})
-
-
 def add(sku: str, name: str = "Lamp", **values: Any) -> Product:
     return Product.objects.create(sku=sku, name=name, **values)
-
-
-def send(client: Client, method: str, path: str, data: Any = None, **headers: str):
-    """A request with a JSON body; names of headers have `_` for `-`."""
-    body = {} if method == "get" else {"content_type": "application/json"}
-    if data is not None:
-        body["data"] = json.dumps(data)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return getattr(client, method)(path, headers=named, **body)
-
-
-def error(response, status: int) -> dict[str, Any]:
-    assert response.status_code == status, response.content
-    assert response.headers["Content-Type"] == "application/json"
-    return response.json()["error"]
 
 
 def fields(response) -> set[str]:

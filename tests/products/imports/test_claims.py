@@ -1,8 +1,8 @@
 """Who may work on an import: claims, their loss, and what happens to work that goes wrong."""
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -37,20 +37,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 FILE = HEADER + b"".join(b"Name %d,sku-%d,text\r\n" % (n, n) for n in range(1, 101))
 FROZEN_SECONDS = 0.5  # short, for tests that wait for the server to notice
-
-
-@pytest.fixture
-def workers() -> Iterator[Callable[..., Future]]:
-    """`workers(function, *arguments)`: its Future, run in a thread with a connection of its own."""
-
-    def work(function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        yield lambda function, *arguments: pool.submit(work, function, *arguments)
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.test import Client
 
 from config.accounts.actors import Actor
 from config.accounts.models import Role
-from config.accounts.tokens import issue
+from tests.api_client import client_of
 from webhooks.models import Delivery, Endpoint, Event
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -21,7 +18,8 @@ def deliver(
 ) -> Delivery:
     """A delivery of an event of its own that was made, and where it fits ended, at `at`."""
     event_type = columns.pop("event_type", "product.updated")
-    event = Event.objects.create(type=event_type, data={"n": 1}, occurred_at=at, fanned_out_at=at)
+    data = columns.pop("data", {"n": 1})
+    event = Event.objects.create(type=event_type, data=data, occurred_at=at, fanned_out_at=at)
     values = {
         "created_at": at,
         "finished_at": at if state in FINISHED else None,
@@ -35,10 +33,6 @@ def deliver(
 
 def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
-
-
-def client_of(user, *scopes: str) -> Client:
-    return Client(headers={"Authorization": f"Bearer {issue(user, 'ERP', scopes)[1]}"})
 
 
 @pytest.fixture
@@ -62,17 +56,3 @@ def actor(user) -> Actor:
 def api(user) -> Client:
     """A client with a token that may send deliveries again."""
     return client_of(user, "webhooks:write")
-
-
-@pytest.fixture
-def person() -> Iterator[Callable[..., Future]]:
-    """`person(function, …)`: its Future, run in a thread with a connection of its own."""
-
-    def work(function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        yield lambda function, *arguments: pool.submit(work, function, *arguments)

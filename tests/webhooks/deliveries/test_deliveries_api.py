@@ -9,7 +9,8 @@ from rest_framework.pagination import Cursor
 
 from config.accounts.models import Role
 from config.api_pages import NewestFirst
-from tests.webhooks.deliveries.conftest import NOON, client_of, deliver, minutes
+from tests.api_client import client_of, error
+from tests.webhooks.deliveries.conftest import NOON, deliver, minutes
 from webhooks.deliveries import replay, walk
 from webhooks.models import Attempt, Delivery
 
@@ -27,12 +28,6 @@ def path(delivery: Delivery, action: str = "") -> str:
 def post(client: Client, path: str, data: Any = None):
     body = {} if data is None else {"data": json.dumps(data)}
     return client.post(path, content_type="application/json", **body)
-
-
-def error(response, status: int) -> dict[str, Any]:
-    assert response.status_code == status, response.content
-    assert response.headers["Content-Type"] == "application/json"
-    return response.json()["error"]
 
 
 def listed(client: Client, **given: Any) -> list[int]:
@@ -91,6 +86,19 @@ def test_the_list_filters(api, make_endpoint):
     assert listed(api, endpoint=10**18) == []
 
 
+def test_the_list_finds_a_sku_and_a_webhook_id(api, make_endpoint):
+    one, two = make_endpoint(), make_endpoint()
+    lamp = deliver(one, "failed", data={"product": {"sku": "Lamp-7"}}, event_type="product.deleted")
+    again = deliver(two, data={"product": {"sku": "LAMP-7"}})
+    deliver(two, data={"product": {"sku": "LAMP-77"}})
+    assert listed(api, sku="lamp-7", page_size=1) == [again.pk, lamp.pk]
+    assert listed(api, sku="lamp-7", state="failed") == [lamp.pk]
+    for text in (lamp.event.webhook_id, lamp.event_id.hex, str(lamp.event_id)):
+        assert listed(api, webhook_id=text) == [lamp.pk]
+    assert listed(api, webhook_id=lamp.event.webhook_id, sku="LAMP-77") == []
+    assert listed(api, webhook_id=f"evt_{'0' * 32}") == []
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -108,6 +116,11 @@ def test_the_list_filters(api, make_endpoint):
         {"page_size": "0"},
         {"page_size": "501"},
         {"state": ["failed", "pending"]},
+        {"webhook_id": "evt_7"},
+        {"webhook_id": ""},
+        {"sku": ""},
+        {"sku": "\0"},
+        {"q": "AB-7"},
         {"state": "done", "colour": "red"},
     ],
 )
@@ -290,7 +303,8 @@ def test_the_schema_describes_it(api):
     }
     assert all(operation["tags"] == ["Webhooks"] for operation in operations.values())
     given = {each["name"]: each for each in operations["webhook_deliveries_list"]["parameters"]}
-    assert set(given) == {"endpoint", "event_type", "state", "since", "cursor", "page_size"}
+    filters = {"endpoint", "event_type", "state", "since", "webhook_id", "sku"}
+    assert set(given) == filters | {"cursor", "page_size"}
     assert given["since"]["schema"]["format"] == "date-time"
     assert set(given["state"]["schema"]["enum"]) == {"pending", "sending", "succeeded", "failed"}
     answers = operations["webhook_deliveries_retry"]["responses"]

@@ -143,20 +143,20 @@ def test_it_goes_in_batches_and_says_when_there_may_be_more(endpoint, actor, mon
 
 
 @pytest.mark.django_db(transaction=True)
-def test_replays_at_once_take_each_delivery_once(endpoint, actor, person, monkeypatch):
+def test_replays_at_once_take_each_delivery_once(endpoint, actor, workers, monkeypatch):
     monkeypatch.setattr(replay, "ROWS_AT_ONCE", 7)
     rows = [deliver(endpoint, "failed") for _ in range(200)]
-    replays = [person(replay.replay_failed, actor, NOON) for _ in range(4)]
+    replays = [workers(replay.replay_failed, actor, NOON) for _ in range(4)]
     assert sum(each.result() for each in replays) == 200
     assert set(states(rows)) == {"pending"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_replay_waits_for_nobody(endpoint, actor, person):
+def test_a_replay_waits_for_nobody(endpoint, actor, workers):
     held, free = deliver(endpoint, "failed"), deliver(endpoint, "failed")
     with transaction.atomic():
         replay.retry(actor, held.pk)
-        assert person(replay.replay_failed, actor, NOON).result(30) == 1
+        assert workers(replay.replay_failed, actor, NOON).result(30) == 1
         assert present(free).state == "pending"
     found = present(held)
     assert (found.state, found.by_hand) == ("pending", True)
@@ -170,11 +170,11 @@ def waiting() -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_retry_during_a_claim_leaves_it_to_the_worker(endpoint, actor, person):
+def test_a_retry_during_a_claim_leaves_it_to_the_worker(endpoint, actor, workers):
     delivery = deliver(endpoint, "pending")
     with transaction.atomic():
         (taken,) = claims.take(10, 10)
-        retrying = person(replay.retry, actor, delivery.pk)
+        retrying = workers(replay.retry, actor, delivery.pk)
         until(waiting)
     with pytest.raises(replay.InFlight):
         retrying.result(30)
@@ -183,9 +183,9 @@ def test_a_retry_during_a_claim_leaves_it_to_the_worker(endpoint, actor, person)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_retries_at_once_make_one_attempt(endpoint, actor, person):
+def test_two_retries_at_once_make_one_attempt(endpoint, actor, workers):
     delivery = deliver(endpoint, "failed")
-    for retrying in [person(replay.retry, actor, delivery.pk) for _ in range(4)]:
+    for retrying in [workers(replay.retry, actor, delivery.pk) for _ in range(4)]:
         assert retrying.result(30).state == "pending"
     assert [taken.delivery_id for taken in claims.take(10, 10)] == [delivery.pk]
     assert claims.take(10, 10) == []

@@ -4,10 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from tests.browsing import DESK, PHONE, faults, watched
 from tests.services.waiting import until
 from tests.webhooks.receiver import Receiver, status
 from webhooks.models import Delivery
@@ -15,25 +15,14 @@ from webhooks.models import Delivery
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 LOG = "/webhooks/deliveries/"
-PHONE = {"width": 390, "height": 800}
-DESK = {"width": 1280, "height": 860}
-SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture
 def page(page: Page, user, sign_in, live_server) -> Page:
     """A signed-in tab that fails its test for what the policy refused or what broke."""
-    wrong: list[str] = []
-    page.on("request", lambda r: r.url.startswith(live_server.url) or wrong.append(r.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console",
-        lambda message: "Content Security Policy" in message.text and wrong.append(message.text),
-    )
     sign_in(user)
-    page.set_viewport_size(DESK)
-    yield page
-    assert wrong == []
+    with watched(page, live_server.url) as tab:
+        yield tab
 
 
 @pytest.fixture
@@ -63,17 +52,6 @@ def log(make_endpoint, make_delivery, make_attempt) -> list[Delivery]:
 
 def rows(page: Page):
     return page.locator("#results tbody tr")
-
-
-def faults(page: Page) -> list[str]:
-    """Serious and critical accessibility faults of the page as it is now."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {node['target']}"
-        for each in found
-        if each["impact"] in SERIOUS
-        for node in each["nodes"]
-    ]
 
 
 def test_filters_work_at_once_and_are_in_the_address(page, log):
@@ -110,6 +88,32 @@ def test_filters_work_at_once_and_are_in_the_address(page, log):
     expect(rows(page)).to_have_count(10)
     page.get_by_role("link", name="Newer").click()
     expect(rows(page)).to_have_count(50)
+
+
+def test_a_sku_or_a_webhook_id_is_found(page, log, make_delivery):
+    sought = make_delivery(log[0].endpoint, data={"product": {"sku": "AB-7"}})
+    page.goto(LOG)
+    field = page.get_by_label("Find SKU or webhook-id")
+    field.fill("ab-7")
+    field.press("Enter")
+    expect(rows(page)).to_have_count(1)
+    expect(page).to_have_url(f"{LOG}?q=ab-7")
+    expect(field).to_be_focused()
+    field.fill(log[0].event.webhook_id)
+    page.get_by_text("Failed", exact=True).click()
+    expect(page.locator(f"#row-{log[0].pk}")).to_be_visible()
+    expect(rows(page)).to_have_count(1)
+    field.fill("nothing")
+    field.press("Enter")
+    expect(page.get_by_role("heading", name="No deliveries match")).to_be_visible()
+    page.go_back()
+    expect(field).to_have_value(log[0].event.webhook_id)
+    page.goto(f"{LOG}?q=AB-7")
+    expect(page.locator(f"#row-{sought.pk}")).to_be_visible()
+    field.fill("")
+    field.press("Enter")
+    expect(rows(page)).to_have_count(50)
+    expect(page).to_have_url(LOG)
 
 
 def test_an_instant_is_chosen_in_the_readers_own_time(page, log):
@@ -185,6 +189,55 @@ window.EventSource = class extends EventTarget {
 };
 """
 SAY = "([name, data]) => stream.dispatchEvent(new MessageEvent(name, { data }))"
+
+
+def news(page: Page) -> None:
+    """The stream calls; the page has asked for its part again, and has it."""
+    with page.expect_response(lambda each: "hx-request" in each.request.headers) as answer:
+        page.evaluate(SAY, ["snapshot", '{"at": 1}'])
+    answer.value.finished()
+    page.evaluate("new Promise((done) => setTimeout(done))")  # the answer's own handlers are done
+
+
+def test_what_is_pressed_is_not_taken_away(page, log):
+    page.add_init_script(STREAM)
+    page.goto(LOG)
+    waiting = log[-1]
+    page.locator(f"#row-{waiting.pk} time[data-until]").filter(visible=True).hover()
+    page.mouse.down()
+    Delivery.objects.filter(pk=waiting.pk).update(state="succeeded")
+    news(page)
+    expect(page.locator(f"#row-{waiting.pk} .tag")).to_have_text("waiting")
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(rf"{LOG}{waiting.pk}/$"))
+
+
+def test_what_came_meanwhile_is_shown_when_it_is_let_go(page, log, make_delivery):
+    page.add_init_script(STREAM)
+    page.goto(LOG)
+    page.mouse.move(5, 5)
+    page.mouse.down()
+    new = make_delivery(log[0].endpoint)
+    news(page)
+    expect(page.locator(f"#row-{new.pk}")).to_have_count(0)
+    page.mouse.up()
+    expect(page.locator(f"#row-{new.pk}")).to_be_visible()
+
+
+def test_an_attempt_is_opened_while_another_comes(page, log, make_attempt):
+    page.add_init_script(STREAM)
+    waiting = log[-1]
+    page.goto(f"{LOG}{waiting.pk}/")
+    older = page.locator(".attempts details").last
+    older.locator("summary").hover()
+    page.mouse.down()
+    make_attempt(waiting, 3, status_code=404)
+    page.evaluate("delete document.querySelector('#delivery').dataset.far")
+    news(page)
+    expect(page.locator(".attempts details")).to_have_count(2)
+    page.mouse.up()
+    expect(older).to_have_attribute("open", "")
+    expect(page.locator(".attempts details")).to_have_count(3)
 
 
 def test_many_calls_of_the_stream_are_one_request(page, log, make_delivery):
@@ -281,6 +334,10 @@ def test_without_a_script_all_of_it_works(chromium, live_server, browser_context
     page.get_by_role("button", name="Show").click()
     expect(rows(page)).to_have_count(20)
     expect(page.get_by_label("Since this time")).to_have_value("2026-01-01T00:00")
+    page.get_by_label("Find SKU or webhook-id").fill(log[0].event.webhook_id)
+    page.get_by_role("button", name="Show").click()
+    expect(rows(page)).to_have_count(1)
+    expect(page.get_by_label("Find SKU or webhook-id")).to_have_value(log[0].event.webhook_id)
     rows(page).first.get_by_role("link").click()
     page.get_by_role("button", name="Retry now").click()
     expect(page.locator("#state")).to_have_text("waiting")

@@ -45,31 +45,31 @@ def deliver(endpoint: Endpoint) -> None:
     Delivery.objects.create(event=event, endpoint=endpoint, event_type=event.type)
 
 
-def test_secrets_rotated_at_once_all_sign(actor, make_endpoint, person):
+def test_secrets_rotated_at_once_all_sign(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     before = service.active_secrets(endpoint.pk, timezone.now())
-    rotations = [person(service.rotate, actor, endpoint.pk) for _ in range(4)]
+    rotations = [workers(service.rotate, actor, endpoint.pk) for _ in range(4)]
     made = {rotation.result() for rotation in rotations}
     assert set(service.active_secrets(endpoint.pk, timezone.now())) == made | set(before)
     assert Secret.objects.filter(expires_at=None).count() == 1
 
 
-def test_the_second_of_two_editors_is_told(actor, make_endpoint, person):
+def test_the_second_of_two_editors_is_told(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     with transaction.atomic():
         service.update(actor, endpoint.pk, {"description": "first"}, version=1)
-        second = person(service.update, actor, endpoint.pk, {"description": "second"}, version=1)
+        second = workers(service.update, actor, endpoint.pk, {"description": "second"}, version=1)
         until(waits_for_a_lock)
     with pytest.raises(Stale) as refused:
         second.result()
     assert refused.value.current.description == "first"
 
 
-def test_an_edit_does_not_undo_what_the_engine_disabled_meanwhile(actor, make_endpoint, person):
+def test_an_edit_does_not_undo_what_the_engine_disabled_meanwhile(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     with transaction.atomic():
         engine_holds(endpoint)
-        edit = person(service.update, actor, endpoint.pk, {"description": "edited"})
+        edit = workers(service.update, actor, endpoint.pk, {"description": "edited"})
         until(waits_for_a_lock)
         engine_disables(endpoint)
     found = edit.result()
@@ -77,11 +77,11 @@ def test_an_edit_does_not_undo_what_the_engine_disabled_meanwhile(actor, make_en
     assert (found.disabled_reason, found.version) == ("All attempts failed.", 3)
 
 
-def test_who_has_not_seen_that_the_engine_disabled_it_is_told(actor, make_endpoint, person):
+def test_who_has_not_seen_that_the_engine_disabled_it_is_told(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     with transaction.atomic():
         engine_holds(endpoint)
-        edit = person(service.update, actor, endpoint.pk, {"description": "x"}, version=1)
+        edit = workers(service.update, actor, endpoint.pk, {"description": "x"}, version=1)
         until(waits_for_a_lock)
         engine_disables(endpoint)
     with pytest.raises(Stale) as refused:
@@ -89,54 +89,54 @@ def test_who_has_not_seen_that_the_engine_disabled_it_is_told(actor, make_endpoi
     assert refused.value.current.enabled is False
 
 
-def test_disabled_by_both_at_once_it_has_the_first_ones_reason(actor, make_endpoint, person):
+def test_disabled_by_both_at_once_it_has_the_first_ones_reason(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     with transaction.atomic():
         service.disable(actor, endpoint.pk)
-        engine = person(engine_disables, endpoint)
+        engine = workers(engine_disables, endpoint)
         until(waits_for_a_lock)
     engine.result()
     found = Endpoint.objects.get()
     assert (found.enabled, found.disabled_reason, found.version) == (False, "", 2)
 
 
-def test_an_edit_does_not_wait_for_who_makes_deliveries(actor, make_endpoint, person):
+def test_an_edit_does_not_wait_for_who_makes_deliveries(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     with transaction.atomic():
         service.update(actor, endpoint.pk, {"description": "edited"})
-        person(deliver, endpoint).result(timeout=20)
+        workers(deliver, endpoint).result(timeout=20)
     assert Delivery.objects.count() == 1
 
 
-def test_endpoints_added_at_once_are_not_too_many(actor, person, monkeypatch):
+def test_endpoints_added_at_once_are_not_too_many(actor, workers, monkeypatch):
     monkeypatch.setattr(service, "MAX_ENDPOINTS", 3)
-    adding = [person(service.create, actor, values()) for _ in range(8)]
+    adding = [workers(service.create, actor, values()) for _ in range(8)]
     wait(adding)
     refused = [one.exception() for one in adding if one.exception() is not None]
     assert len(refused) == 5 and all(isinstance(error, TooMany) for error in refused)
     assert Endpoint.objects.count() == Secret.objects.count() == Health.objects.count() == 3
 
 
-def test_a_test_and_a_deletion_at_once_leave_nothing_waiting(actor, make_endpoint, person):
+def test_a_test_and_a_deletion_at_once_leave_nothing_waiting(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     with transaction.atomic():
         service.send_test(actor, endpoint.pk, "product.created")
-        deletion = person(service.delete, actor, endpoint.pk)
+        deletion = workers(service.delete, actor, endpoint.pk)
         until(waits_for_a_lock)
     deletion.result()
     assert Delivery.objects.get().state == "failed"
 
 
 @pytest.mark.parametrize("change", [{"enabled": True}, {"url": "http://127.0.0.1:9/other"}])
-def test_the_engine_is_woken_at_the_commit(actor, make_endpoint, person, change):
+def test_the_engine_is_woken_at_the_commit(actor, make_endpoint, workers, change):
     endpoint = make_endpoint(enabled="url" in change)
-    assert notified(lambda: person(service.update, actor, endpoint.pk, change).result())
+    assert notified(lambda: workers(service.update, actor, endpoint.pk, change).result())
 
 
-def test_a_test_wakes_the_engine(actor, make_endpoint, person):
+def test_a_test_wakes_the_engine(actor, make_endpoint, workers):
     endpoint = make_endpoint()
     assert notified(
-        lambda: person(service.send_test, actor, endpoint.pk, "product.created").result()
+        lambda: workers(service.send_test, actor, endpoint.pk, "product.created").result()
     )
 
 

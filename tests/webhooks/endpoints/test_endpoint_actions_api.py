@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from tests.webhooks.endpoints.conftest import error, path_of, send
+from tests.api_client import error, send
+from tests.webhooks.endpoints.conftest import path_of
 from webhooks.endpoints import service
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Delivery, Secret

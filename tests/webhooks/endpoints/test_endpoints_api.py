@@ -8,7 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from config.accounts.models import Role
 from config.idempotency.models import GivenAnswer
-from tests.webhooks.endpoints.conftest import BODY, URL, client_of, error, path_of, send
+from tests.api_client import client_of, error, send
+from tests.webhooks.endpoints.conftest import BODY, URL, path_of
 from webhooks.endpoints import service
 from webhooks.models import Endpoint, Health, Secret
 

@@ -114,6 +114,15 @@ def test_times_are_of_answers_alone(make_endpoint):
     assert times(endpoint) == (10, 20)
 
 
+def test_times_are_not_of_tests(make_endpoint):
+    endpoint = make_endpoint()
+    attempt(deliver(endpoint), 10)
+    attempt(deliver(endpoint, test=True), 9_000)
+    assert times(endpoint) == (10, 10)
+    attempt(deliver(endpoint, test=True), *[9_000] * 99)  # of the last hundred it takes
+    assert times(endpoint) == (None, None)
+
+
 def test_times_are_of_the_last_attempts(make_endpoint):
     endpoint = make_endpoint()
     attempt(deliver(endpoint), *[9_000] * 50, *[7] * 100)

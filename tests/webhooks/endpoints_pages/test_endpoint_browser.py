@@ -4,11 +4,11 @@ import re
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 from standardwebhooks import Webhook
 
+from tests.browsing import PHONE, faults, watched
 from tests.look.test_browser import ACCESSIBILITY
 from tests.webhooks.receiver import Receiver, status
 from webhooks.models import Endpoint, Secret
@@ -17,8 +17,6 @@ from .conftest import LIST, add_deliveries, page_of, set_health
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-PHONE = {"width": 390, "height": 800}
-DESK = {"width": 1280, "height": 860}
 POLLED_MS = 20_000
 NEW = "/webhooks/endpoints/new/"
 LONG = f"https://127.0.0.1/{'segment-of-a-path/' * 20}{'x' * 300}"
@@ -27,28 +25,9 @@ LONG = f"https://127.0.0.1/{'segment-of-a-path/' * 20}{'x' * 300}"
 @pytest.fixture
 def page(page: Page, user, sign_in, live_server) -> Page:
     """An editor's tab that fails its test for what the policy refused or what broke."""
-    wrong: list[str] = []
-    page.on("request", lambda r: r.url.startswith(live_server.url) or wrong.append(r.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console",
-        lambda message: "Content Security Policy" in message.text and wrong.append(message.text),
-    )
     sign_in(user)
-    page.set_viewport_size(DESK)
-    yield page
-    assert wrong == []
-
-
-def faults(page: Page) -> list[str]:
-    """Serious and critical accessibility faults of the page as it is now."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {node['target']}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
+    with watched(page, live_server.url) as tab:
+        yield tab
 
 
 def test_an_endpoint_is_made_its_secret_copied_and_a_test_sent(
