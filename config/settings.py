@@ -8,7 +8,7 @@ type or out of range stops the start with the variable's name. `.env.example` do
 
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -45,6 +45,14 @@ def known_zone(name: str) -> None:
         ZoneInfo(name)
     except (LookupError, ValueError, OSError):  # a folder of zones is an OSError
         raise ValidationError(f"There is no time zone {name!r}.") from None
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """The networks in variable `name`, e.g. 10.1.0.0/16; EnvError for what is none."""
+    try:
+        return [ip_network(each) for each in env.list(name, [])]
+    except ValueError as error:
+        raise EnvError(f'Environment variable "{name}" invalid: {error}') from None
 
 
 def each(rule: Callable[[float], object]) -> Callable[[list[float]], None]:
@@ -140,8 +148,10 @@ try:
     # Webhooks
     EVENT_KEEP_DAYS = env.float("EVENT_KEEP_DAYS", 30.0, validate=Range(0.001, 3650))
     WEBHOOK_ALLOW_HTTP = env.bool("WEBHOOK_ALLOW_HTTP", False)
-    WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", [443, 8443], subcast=int)  # empty: any
-    WEBHOOK_ALLOWED_NETWORKS = env.list("WEBHOOK_ALLOWED_NETWORKS", [], subcast=ip_network)
+    WEBHOOK_PORTS = env.list(  # empty: any
+        "WEBHOOK_PORTS", [443, 8443], subcast=int, validate=each(Range(1, 65_535))
+    )
+    WEBHOOK_ALLOWED_NETWORKS = networks("WEBHOOK_ALLOWED_NETWORKS")
     WEBHOOK_TIMEOUT_SECONDS = env.float("WEBHOOK_TIMEOUT_SECONDS", 15.0, validate=Range(0.1, 60))
     # Above the time-out by what a busy worker needs until it has written down how it went.
     WEBHOOK_LEASE_SECONDS = env.float(

@@ -1,11 +1,12 @@
 """The engine as a whole, against real receivers."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from standardwebhooks import Webhook
 
 from tests.services.waiting import until
@@ -191,3 +192,31 @@ def test_the_body_is_the_same_however_the_database_keeps_it(make_endpoint, deliv
         first, second = receiver.wait(2)
     assert first.body == second.body
     assert json.loads(first.body)["data"] == data
+
+
+def test_a_transaction_that_stands_still_holds_up_its_own_endpoint_only(
+    make_endpoint, deliverer, workers
+):
+    begun, over = threading.Event(), threading.Event()
+
+    def hold(endpoint: Endpoint) -> None:
+        with transaction.atomic():
+            Health.objects.select_for_update().get(pk=endpoint.pk)
+            begun.set()
+            assert over.wait(30)
+
+    with Receiver(slow(0.5)) as held, Receiver() as free:
+        stuck = make_endpoint(held.url)
+        make_endpoint(free.url)
+        emit("product.created", DATA)
+        held.wait(1)
+        holding = workers(hold, stuck)
+        assert begun.wait(30)
+        for _ in range(5):
+            emit("product.created", DATA)
+        others = Delivery.objects.exclude(endpoint=stuck)
+        until(lambda: others.filter(state="succeeded").count() == 6)
+        assert states()["sending"] == 1  # answered, and not recorded yet
+        over.set()
+        holding.result(timeout=30)
+        until(reached(succeeded=12))

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from tests.webhooks.test_claims import deliver
@@ -201,3 +202,33 @@ def test_an_answer_that_can_not_be_kept_is_a_failure_of_its_own_delivery_only(ma
     bad.refresh_from_db()
     assert "Stockroom itself failed" in bad.last_error
     assert bad.tries == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_somebody_holds_keeps_nobody_else_from_being_recorded(make_endpoint, workers):
+    held, free = make_endpoint(), make_endpoint()
+    deliver(held)
+    deliver(free)
+    ended = [Ended(one, SHOWN, answer(200)) for one in claims.take(10, 10)]
+    with transaction.atomic():
+        Health.objects.select_for_update().get(pk=held.pk)
+        left = workers(recording.record, ended).result(timeout=10)
+    assert [one.taken.endpoint for one in left] == [held]
+    states = Delivery.objects.values_list("endpoint", "state")
+    assert dict(states) == {held.pk: "sending", free.pk: "succeeded"}
+    assert recording.record(left) == []
+    assert dict(states.all()) == {held.pk: "succeeded", free.pk: "succeeded"}
+
+
+def test_the_log_says_when_a_pause_begins_and_ends(make_endpoint, caplog):
+    endpoint = make_endpoint()
+    caplog.set_level("INFO", "webhooks")
+    for status_code in (500, 500, 500, 500, 200, 200):
+        Health.objects.update(held_until=None)
+        Delivery.objects.filter(state="pending").delete()
+        deliver(endpoint)
+        end(status_code)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"webhook endpoint {endpoint.pk} is paused after 3 failures",
+        f"webhook endpoint {endpoint.pk} works again after 4 failures",
+    ]

@@ -17,7 +17,7 @@ import trustme
 from tests.services.waiting import finished
 from tests.webhooks import receiver as answers
 from tests.webhooks.names import known_names
-from tests.webhooks.receiver import Receiver, status
+from tests.webhooks.receiver import Exchange, Receiver, status
 from webhooks.engine import connection, sender
 from webhooks.engine.addresses import Policy, check_at_save
 from webhooks.engine.sender import Answer, Request, Sender
@@ -509,3 +509,27 @@ def test_a_quick_endpoint_is_answered_beside_two_hundred_that_hang():
     with Receiver(answers.hang()) as hanging, Receiver() as quick:
         finished(all_at_once(hanging, quick))
         assert hanging.most_at_once == 200
+
+
+@pytest.mark.parametrize("code", [100, 103])
+def test_an_endless_row_of_interim_answers_is_given_up(code: int):
+    interim = f"HTTP/1.1 {code} Wait\r\nx-more: {'x' * 1000}\r\n\r\n".encode()
+
+    async def flood(exchange: Exchange) -> None:
+        while True:
+            await exchange.send(interim * 20)
+
+    with Receiver(flood) as receiver:
+        answer = send(receiver.url, seconds=30)
+    assert answer.status_code is None
+    assert answer.error == "The head of the answer is longer than 256 KB."
+
+
+def test_a_long_body_after_an_interim_answer_is_an_answer():
+    async def early_hint(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")
+        await answers.huge(600_000)(exchange)
+
+    with Receiver(early_hint) as receiver:
+        answer = send(receiver.url)
+    assert (answer.status_code, answer.truncated) == (200, True)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from config.accounts.actors import Actor
 from webhooks import signing
 from webhooks.dispatch import wake
+from webhooks.engine.fan_out import fan_out
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Delivery, Endpoint, Event, Health, Secret
 
@@ -36,6 +37,7 @@ __all__ = [
     "end_deliveries_of_deleted",
     "live",
     "old_secret_expires_at",
+    "resume",
     "rotate",
     "send_test",
     "update",
@@ -50,6 +52,7 @@ MAX_SECRETS = 5  # that sign at once: each makes the signature's header longer b
 DELETED = "The endpoint was deleted."
 ENDED_AT_ONCE = 1_000  # deliveries of one UPDATE
 ENDED_AT_MOST = 20_000  # of one request, a second or two; the sweep ends the rest
+FANNED_OUT_AT_MOST = 50  # times 200 events, in one request: some seconds
 CREATING = 0x53_54_57_45  # number of the advisory lock that who adds an endpoint holds
 
 END_DELIVERIES = """
@@ -124,7 +127,9 @@ def update(
         if not new:
             return endpoint
         starts_anew = "url" in new or new.get("enabled") is True
-        names = ", ".join(new)
+        changed = ", ".join(f"{name} {new[name]}" if name == "enabled" else name for name in new)
+        if {"enabled", "event_types"} & new.keys():
+            _fan_out_what_happened()
         if "enabled" in new:
             new |= {"disabled_at": None if new["enabled"] else Now(), "disabled_reason": ""}
         Endpoint.objects.filter(pk=endpoint_id).update(
@@ -136,8 +141,20 @@ def update(
             )
             wake()
         endpoint.refresh_from_db()
-    logger.info("webhook endpoint %s: %s changed by %s", endpoint_id, names, actor.name)
+    logger.info("webhook endpoint %s: changed by %s: %s", endpoint_id, actor.name, changed)
     return endpoint
+
+
+def _fan_out_what_happened() -> None:
+    """Make the deliveries of events so far, by what endpoints want until now.
+
+    The engine does so within a second, but it may be stopped: who then disables an endpoint gets
+    what happened before, and who enables one does not.
+    """
+    for _ in range(FANNED_OUT_AT_MOST):
+        if not fan_out():
+            return
+    logger.warning("webhooks: too many events wait; their deliveries follow the new settings")
 
 
 def enable(actor: Actor, endpoint_id: int, *, version: int | str | None = None) -> Endpoint:
@@ -249,4 +266,15 @@ def _locked(endpoint_id: int, version: int | str | None = None) -> Endpoint:
     endpoint: Endpoint = live().select_for_update(no_key=True).get(pk=endpoint_id)
     if version is not None and str(version) != str(endpoint.version):
         raise Stale(endpoint)
+    return endpoint
+
+
+def resume(actor: Actor, endpoint_id: int) -> Endpoint:
+    """End its pause. Failures stay, so one attempt decides. Raises Endpoint.DoesNotExist."""
+    with transaction.atomic():
+        Health.objects.select_for_update().filter(pk=endpoint_id).first()
+        endpoint = _locked(endpoint_id)
+        Health.objects.filter(pk=endpoint_id).update(held_until=None)
+        wake()
+    logger.info("webhook endpoint %s: its pause is ended by %s", endpoint_id, actor.name)
     return endpoint

@@ -7,6 +7,7 @@ checks the certificate against the name in the URL.
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -16,7 +17,13 @@ from .addresses import Policy, resolve
 
 NEXT_ADDRESS_SECONDS = 4.0  # after which the host's next address is tried
 
-Stage = Literal["resolve", "connect", "tls", "answer"]
+HEAD_BYTES = 256 * 1024  # that may come before the status; an endless row of 1xx answers ends there
+
+Stage = Literal["resolve", "connect", "tls", "answer", "body"]
+
+
+class HeadTooLong(Exception):
+    """What came before the final status is more than HEAD_BYTES."""
 
 
 class Connection(httpcore.AsyncNetworkBackend):
@@ -50,7 +57,7 @@ class Connection(httpcore.AsyncNetworkBackend):
     async def _connect(self, ip: str, port: int) -> httpcore.AsyncNetworkStream:
         self.address = ip
         self._stream = await self._network.connect_tcp(ip, port)
-        return self._stream
+        return _Bounded(self._stream, self)
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """What httpcore reports of its progress (its extension `trace`)."""
@@ -58,9 +65,47 @@ class Connection(httpcore.AsyncNetworkBackend):
             self.stage = "tls"
         elif event == "http11.send_request_headers.started":
             self.stage = "answer"
+        elif event == "http11.receive_response_headers.complete":
+            self.stage = "body"
 
     async def aclose(self) -> None:
         """Closes the socket under TLS and HTTP: httpcore leaves it open when a handshake is
         cancelled, and there is nothing left to say to the other side."""
         if self._stream is not None:
             await self._stream.aclose()
+
+
+class _Bounded(httpcore.AsyncNetworkStream):
+    """A stream that gives up when the head does not end: httpcore passes over 1xx answers for ever,
+    and reading them keeps the loop busy."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, connection: Connection) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._left = HEAD_BYTES
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._stream.read(max_bytes, timeout)
+        if self._connection.stage != "body":
+            self._left -= len(data)
+            if self._left < 0:
+                raise HeadTooLong
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        encrypted = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _Bounded(encrypted, self._connection)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

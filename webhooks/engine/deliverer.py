@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg2
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connection, connections
 
 from config.live.throttling import throttle
 
@@ -30,6 +30,9 @@ from .sender import Request, Sender
 logger = logging.getLogger(__name__)
 
 LIVE_CHANNEL = "webhooks"
+HELD_SECONDS = 0.1  # between two tries to record what somebody else holds
+# PostgreSQL's own limits of the engine's session; its transactions take milliseconds.
+SESSION_LIMITS = {"lock_timeout": 2, "idle_in_transaction_session_timeout": 10}
 DATABASE_AWAY = (*recording.DATABASE_AWAY, psycopg2.OperationalError)
 
 
@@ -42,6 +45,7 @@ class Deliverer:
         self._attempts = 0
         self._last_round_at: datetime | None = None
         self._away = False
+        self._session: Any = None  # the connection whose limits are set
         self._untold = False  # whether viewers have not heard of what was recorded last
 
     def run(self, stop: threading.Event) -> None:
@@ -77,10 +81,9 @@ class Deliverer:
     async def _round(self, doorbell: Doorbell) -> None:
         """Do what there is to do, then rest."""
         self._woken.clear()
-        began = time.monotonic()
         try:
             await doorbell.hang_up()
-            more, taken = await self._in_database(self._step)
+            more, began, taken = await self._in_database(self._step)
         except DATABASE_AWAY as error:
             self._database_away(error)
         else:
@@ -89,25 +92,42 @@ class Deliverer:
                 self._begin(one, began)
             if more:
                 return
+        rest = HELD_SECONDS if self._ended else settings.WEBHOOK_POLL_SECONDS
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), settings.WEBHOOK_POLL_SECONDS)
+            await asyncio.wait_for(self._woken.wait(), rest)
 
-    def _step(self) -> tuple[bool, list[Taken]]:
-        """The round's work in the database; whether there is more, and what is to be sent."""
+    def _step(self) -> tuple[bool, float, list[Taken]]:
+        """The round's work in the database.
+
+        Whether there is more, what is to be sent, and the monotonic time before it was claimed.
+        """
         close_old_connections()
+        self._limit_session()
         self._record()
         claims.release_lost()
         more = fan_out.fan_out()
         under_way = list(self._under_way.values())
         failing = sum(taken.failing for taken in under_way)
         free = settings.WEBHOOK_IN_FLIGHT - len(under_way)
-        return more, claims.take(free, settings.WEBHOOK_IN_FLIGHT // 2 - failing)
+        began = time.monotonic()
+        return more, began, claims.take(free, settings.WEBHOOK_IN_FLIGHT // 2 - failing)
+
+    def _limit_session(self) -> None:
+        """A frozen engine must not hold its locks, nor this one wait for somebody else's."""
+        connection.ensure_connection()
+        if connection.connection is self._session:
+            return
+        with connection.cursor() as cursor:
+            for name, seconds in SESSION_LIMITS.items():
+                cursor.execute("SELECT set_config(%s, %s, false)", [name, f"{seconds}s"])
+        self._session = connection.connection
 
     def _record(self) -> None:
         ended = self._ended[:]
         if ended:
-            recording.record(ended)
-            del self._ended[: len(ended)]  # only now: they are kept while the database is away
+            left = recording.record(ended)
+            # Only now: they are kept while the database is away.
+            self._ended[: len(ended)] = left
             self._untold = True
         if self._untold and throttle(LIVE_CHANNEL).publish(_now):
             self._untold = False
@@ -152,8 +172,10 @@ class Deliverer:
         """Wait for what is under way, and record it: the time-out bounds this."""
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await self._in_database(self._record)
-        await self._in_database(throttle(LIVE_CHANNEL).flush)
+        while self._ended:
+            await self._in_database(self._record)
+            if self._ended:
+                await asyncio.sleep(HELD_SECONDS)
 
     async def _in_database(self, work: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._database, work)

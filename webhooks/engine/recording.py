@@ -37,7 +37,7 @@ LOCK = """
 SELECT h.endpoint_id, h.last_success_at, h.last_failure_at, h.failures_in_a_row, h.failing_since,
     h.held_until, n.deleted_at IS NOT NULL, clock_timestamp()
 FROM webhooks_health h JOIN webhooks_endpoint n ON n.id = h.endpoint_id
-WHERE h.endpoint_id = ANY(%s) ORDER BY h.endpoint_id FOR UPDATE OF h
+WHERE h.endpoint_id = ANY(%s) ORDER BY h.endpoint_id FOR UPDATE OF h SKIP LOCKED
 """
 
 END_DELIVERIES = """
@@ -81,24 +81,25 @@ WHERE id = %s AND enabled AND deleted_at IS NULL
 """
 
 
-def record(ended: Sequence[Ended]) -> None:
-    """Write down all of `ended`. Twice is as good as once. Raises DATABASE_AWAY.
+def record(ended: Sequence[Ended]) -> list[Ended]:
+    """Write down `ended`; returns those whose endpoint somebody else holds at the moment.
+
+    These are to be given again: nobody's frozen transaction keeps other endpoints' from being
+    recorded. Twice is as good as once. Raises DATABASE_AWAY.
 
     What the database does not take (an answer that nobody thought of) is recorded without the
     answer, as a failure: else it would be sent again for ever, and with it all that ended then.
     """
     try:
-        _record(ended)
+        return _record(ended)
     except DATABASE_AWAY:
         raise
     except Exception as error:
         if len(ended) > 1:
-            for one in ended:
-                record([one])
-            return
+            return [left for one in ended for left in record([one])]
         (one,) = ended
         logger.exception("delivery %s: its answer can't be kept", one.taken.delivery_id)
-        _record([replace(one, request_headers={}, answer=failed_here(error))])
+        return _record([replace(one, request_headers={}, answer=failed_here(error))])
 
 
 def failed_here(error: Exception) -> Answer:
@@ -106,8 +107,8 @@ def failed_here(error: Exception) -> Answer:
     return Answer(error=f"Stockroom itself failed: {type(error).__name__}.")
 
 
-def _record(ended: Sequence[Ended]) -> None:
-    endpoints = sorted({one.taken.endpoint.pk for one in ended})
+def _record(given: Sequence[Ended]) -> list[Ended]:
+    endpoints = sorted({one.taken.endpoint.pk for one in given})
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, [endpoints])
         health: dict[int, breaker.HealthState] = {}
@@ -116,11 +117,15 @@ def _record(ended: Sequence[Ended]) -> None:
             health[endpoint], now = breaker.HealthState(*state), at
             if is_deleted:
                 deleted.add(endpoint)
+        ended = [one for one in given if one.taken.endpoint.pk in health]
+        if not ended:
+            return list(given)
         verdicts = {one.taken.attempt_id: _verdict(one, now, deleted) for one in ended}
         ours = _end_deliveries(cursor, ended, verdicts)
         _end_attempts(cursor, ended, verdicts)
         counted = [one for one in ended if one.taken.delivery_id in ours and not one.taken.test]
         _update_health(cursor, counted, verdicts, health, now)
+    return [one for one in given if one.taken.endpoint.pk not in health]
 
 
 def _verdict(one: Ended, now: datetime, deleted: set[int]) -> verdict.Verdict:
@@ -193,6 +198,7 @@ def _update_health(
                 break_after=settings.WEBHOOK_BREAK_AFTER,
                 break_seconds=settings.WEBHOOK_BREAK_SECONDS,
             )
+        _log_pause(endpoint, health[endpoint], state)
         rows.append(
             (
                 *(endpoint, state.last_success_at, state.last_failure_at),
@@ -205,6 +211,15 @@ def _update_health(
             if cursor.rowcount:
                 logger.warning("webhook endpoint %s is disabled: %s", endpoint, reason)
     cursor.execute(UPDATE_HEALTH, _columns(rows))
+
+
+def _log_pause(endpoint: int, before: breaker.HealthState, now: breaker.HealthState) -> None:
+    """One line where the circuit opens, one where it closes."""
+    was, failures = before.failures_in_a_row, now.failures_in_a_row
+    if was < settings.WEBHOOK_BREAK_AFTER <= failures:
+        logger.warning("webhook endpoint %s is paused after %s failures", endpoint, failures)
+    elif was >= settings.WEBHOOK_BREAK_AFTER > failures:
+        logger.info("webhook endpoint %s works again after %s failures", endpoint, was)
 
 
 def _why_disable(

@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 import httpcore
 
 from .addresses import Policy, Refused, Target, Unresolved, check_url
-from .connection import Connection
+from .connection import HEAD_BYTES, Connection, HeadTooLong
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ LATE = {
     "connect": "No connection",
     "tls": "No TLS handshake",
     "answer": "No answer",
+    "body": "No answer",
 }
 
 
@@ -184,6 +185,8 @@ def _words(error: Exception, connection: Connection) -> str:
         match cause:
             case Refused() | Unresolved():
                 return str(cause)
+            case HeadTooLong():
+                return f"The head of the answer is longer than {HEAD_BYTES // 1024} KB."
             case ssl.SSLCertVerificationError():
                 return f"The certificate is not accepted: {cause.verify_message.rstrip('.')}."
             case ssl.SSLError():

@@ -7,6 +7,7 @@ from tests.webhooks.endpoints.conftest import URL, values
 from webhooks.dispatch import emit
 from webhooks.endpoints import service
 from webhooks.endpoints.service import FieldErrors, Stale, TooMany
+from webhooks.engine.fan_out import fan_out
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Delivery, DeliveryState, Endpoint, Event, Health, Secret
 
@@ -215,3 +216,21 @@ def test_a_test_of_an_unknown_event_is_refused(actor, make_endpoint):
     with pytest.raises(FieldErrors):
         service.send_test(actor, make_endpoint().pk, "*")
     assert not Event.objects.exists()
+
+
+def test_what_happened_before_goes_by_what_was_wanted_then(actor, make_endpoint):
+    """The engine may be stopped: the events wait to be fanned out."""
+    wanted, chosen, disabled = make_endpoint(), make_endpoint(), make_endpoint(enabled=False)
+    emit("product.created", {})
+    service.disable(actor, wanted.pk)
+    emit("product.updated", {})
+    service.update(actor, chosen.pk, {"event_types": ["product.deleted"]})
+    emit("product.deleted", {})
+    service.enable(actor, disabled.pk)
+    fan_out()
+    assert set(Delivery.objects.values_list("endpoint", "event_type")) == {
+        (wanted.pk, "product.created"),
+        (chosen.pk, "product.created"),
+        (chosen.pk, "product.updated"),
+        (chosen.pk, "product.deleted"),
+    }
