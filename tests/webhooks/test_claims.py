@@ -187,3 +187,15 @@ def test_a_worker_does_not_wait_for_one_that_claims(make_endpoint, workers):
         assert len(claims.take(1, 1)) == 1
         assert workers(claims.take, 1, 1).result(timeout=10) == []
     assert len(claims.take(1, 1)) == 1
+
+
+def test_what_may_kill_its_workers_is_not_tried_for_ever(make_endpoint):
+    (delivery,) = deliver(make_endpoint())
+    tries = []
+    for _ in range(6):
+        claims.take(1, 1)
+        Delivery.objects.update(claimed_until=timezone.now() - PAST)
+        claims.release_lost()
+        delivery.refresh_from_db()
+        tries.append(delivery.tries)
+    assert tries == [0, 0, 0, 1, 2, 3]

@@ -11,7 +11,16 @@ from standardwebhooks import Webhook
 
 from tests.services.waiting import until
 from tests.webhooks.conftest import delivering
-from tests.webhooks.receiver import Receiver, chosen, hang, reset, slow, status
+from tests.webhooks.receiver import (
+    Answers,
+    Received,
+    Receiver,
+    chosen,
+    hang,
+    reset,
+    slow,
+    status,
+)
 from webhooks.dispatch import emit
 from webhooks.models import Attempt, Delivery, Endpoint, Event, Health
 
@@ -220,3 +229,44 @@ def test_a_transaction_that_stands_still_holds_up_its_own_endpoint_only(
         over.set()
         holding.result(timeout=30)
         until(reached(succeeded=12))
+
+
+@pytest.mark.parametrize("poison", ["9" * 5_000, "[" * 5_000 + "]" * 5_000])
+def test_data_that_nobody_can_read_harms_its_own_delivery_only(
+    make_endpoint, deliverer, settings, poison
+):
+    settings.WEBHOOK_RETRY_SECONDS = [3600]
+    with Receiver() as receiver:
+        make_endpoint(receiver.url)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO webhooks_event (id, type, data)"
+                " VALUES (gen_random_uuid(), 'product.created', %s::jsonb)",
+                [f'{{"x": {poison}}}'],
+            )
+        emit("product.created", DATA)
+        until(reached(succeeded=1, pending=1))
+    assert "Stockroom itself failed" in Delivery.objects.get(state="pending").last_error
+
+
+def test_a_broken_endpoint_harms_only_itself(make_endpoint, deliverer, settings):
+    settings.WEBHOOK_RETRY_SECONDS = [3600]
+    with Receiver() as receiver:
+        make_endpoint(receiver.url, headers=[1])
+        make_endpoint(receiver.url)
+        emit("product.created", DATA)
+        until(reached(succeeded=1, pending=1))
+
+
+def test_an_answer_that_repeats_the_request_tells_viewers_no_secret(make_endpoint, deliverer):
+    def echo(request: Received) -> Answers:
+        said = request.headers["authorization"]
+        return status(401, f"Who is {said}?", {"x-got": said})
+
+    with Receiver(chosen(echo)) as receiver:
+        make_endpoint(receiver.url, headers={"Authorization": "Bearer s3cr3t"})
+        emit("product.created", DATA)
+        until(lambda: Attempt.objects.filter(state="failed").exists())
+    attempt = Attempt.objects.get()
+    assert attempt.response_body == "Who is •••?"
+    assert attempt.response_headers["x-got"] == "•••"

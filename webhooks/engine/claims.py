@@ -11,6 +11,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from webhooks.models import Endpoint, Event
 
@@ -25,12 +27,15 @@ class Taken:
     number: int  # of the attempt, 1 for the first
     tries: int  # steps of the schedule that are used up, this one included
     test: bool
-    event: Event
+    event: Event  # without its data
+    data: str  # of the event, as JSON: read by the attempt, which alone fails where it can't be
     endpoint: Endpoint
     secrets: tuple[str, ...]
     failing: bool  # its endpoint had failures
     started_at: datetime
 
+
+LOST_FREELY = 3  # attempts of a delivery
 
 # Rows are looked for by `statement_timestamp()`: no index serves a condition on the volatile
 # `clock_timestamp()`.
@@ -130,14 +135,23 @@ def _due(cursor: Any, limit: int, *, failing: bool) -> list[int]:
 
 
 def _with_what_they_need(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> list[Taken]:
-    events = Event.objects.in_bulk({row[6] for row in rows})
+    texts = Event.objects.defer("data").annotate(text=Cast("data", TextField()))
+    events = texts.in_bulk({row[6] for row in rows})
     endpoints = Endpoint.objects.in_bulk({row[7] for row in rows})
     cursor.execute(SECRETS, [list(endpoints)])
     secrets: dict[int, tuple[str, ...]] = {}
     for endpoint, value in cursor.fetchall():
         secrets[endpoint] = (*secrets.get(endpoint, ()), value)
     return [
-        Taken(*row[:6], events[row[6]], endpoints[row[7]], secrets.get(row[7], ()), *row[8:])
+        Taken(
+            *row[:6],
+            event=events[row[6]],
+            data=events[row[6]].text,
+            endpoint=endpoints[row[7]],
+            secrets=secrets.get(row[7], ()),
+            failing=row[8],
+            started_at=row[9],
+        )
         for row in rows
     ]
 
@@ -152,16 +166,21 @@ WITH lost AS (
         error = 'The worker was stopped: nobody knows whether it arrived.'
     WHERE delivery_id IN (SELECT id FROM lost) AND state = 'sending'
 )
-UPDATE webhooks_delivery SET state = 'pending', claim = claim + 1, tries = tries - 1,
+UPDATE webhooks_delivery SET state = 'pending', claim = claim + 1,
+    tries = tries - (attempts_made - tries < %s)::int,
     next_attempt_at = clock_timestamp(), claimed_until = NULL, by_hand = test
 WHERE id IN (SELECT id FROM lost)
 """
 
 
 def release_lost() -> int:
-    """Give back what killed workers had; returns how many. The lost try is not counted."""
+    """Give back what killed workers had; returns how many.
+
+    A lost try is not counted, but for those above LOST_FREELY: the delivery itself may be what
+    kills.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(LOST)
+        cursor.execute(LOST, [LOST_FREELY])
         return cursor.rowcount
 
 

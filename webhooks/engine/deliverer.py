@@ -7,6 +7,7 @@ idle socket, no thread. Everything that speaks to the database does so in one ot
 """
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -152,7 +153,7 @@ class Deliverer:
         shown: dict[str, str] = {}
         try:
             endpoint, event = taken.endpoint, taken.event
-            body = message.body(event.type, event.occurred_at, event.data)
+            body = message.body(event.type, event.occurred_at, json.loads(taken.data))
             headers = message.headers(
                 event.webhook_id,
                 datetime.now(UTC),
@@ -163,6 +164,8 @@ class Deliverer:
             )
             shown = message.shown(headers, endpoint.headers)
             answer = await self._sender.send(Request(endpoint.url, headers, body))
+            # Many receivers say what they got when they do not like it, and viewers read the log.
+            answer = message.without(answer, endpoint.headers.values())
         except Exception as error:  # ours: it must not keep all others from being sent
             logger.exception("delivery %s: the attempt failed here", taken.delivery_id)
             answer = recording.failed_here(error)

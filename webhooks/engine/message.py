@@ -6,13 +6,18 @@ Pure. Used by the engine; check_header by the endpoints' fields.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webhooks.signing import signature
 
+if TYPE_CHECKING:  # it comes from the module that talks to the network
+    from .sender import Answer
+
 USER_AGENT = "Stockroom-Webhooks/1"
 HIDDEN = "•••"
+HIDDEN_FROM_CHARACTERS = 6  # of a value in an answer: "true" or "7" are no secrets
 NAME_CHARACTERS = 100
 VALUE_CHARACTERS = 1_000
 
@@ -79,6 +84,16 @@ def shown(headers: Mapping[str, str], custom_names: Iterable[str]) -> dict[str, 
         name: HIDDEN if name.lower() in hidden and not reserved(name) else value
         for name, value in headers.items()
     }
+
+
+def without(answer: "Answer", values: Iterable[str]) -> "Answer":
+    """The answer where each of these confidential values is hidden; very short ones stay."""
+    body, headers = answer.body, dict(answer.headers)
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= HIDDEN_FROM_CHARACTERS:
+            body = body.replace(value, HIDDEN)
+            headers = {name: text.replace(value, HIDDEN) for name, text in headers.items()}
+    return replace(answer, body=body, headers=headers)
 
 
 def reserved(name: str) -> bool:
