@@ -232,3 +232,15 @@ def test_the_log_says_when_a_pause_begins_and_ends(make_endpoint, caplog):
         f"webhook endpoint {endpoint.pk} is paused after 3 failures",
         f"webhook endpoint {endpoint.pk} works again after 4 failures",
     ]
+
+
+def test_what_the_address_before_answered_says_nothing_of_the_new_one(make_endpoint):
+    endpoint = make_endpoint()
+    (delivery,) = deliver(endpoint)
+    (taken,) = claims.take(1, 1)
+    Endpoint.objects.filter(pk=endpoint.pk).update(url="http://127.0.0.1:9/new")
+    recording.record([Ended(taken, SHOWN, answer(410))])
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"
+    assert Endpoint.objects.get().enabled
+    assert Health.objects.get().failures_in_a_row == 0

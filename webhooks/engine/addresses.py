@@ -57,8 +57,9 @@ URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)([^#]*)(#.*)?", re.IGNORECASE)
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
-# Of our own, since a name server that hangs holds a thread for up to half a minute.
-_lookups = ThreadPoolExecutor(max_workers=64, thread_name_prefix="webhook-dns")
+# Of our own, since a name server that hangs holds a thread for up to half a minute; so many that
+# the endpoints of a dozen such servers, before their circuits open, leave some to the others.
+_lookups = ThreadPoolExecutor(max_workers=256, thread_name_prefix="webhook-dns")
 
 
 class Refused(Exception):
@@ -224,7 +225,11 @@ def check_at_save(url: str, policy: Policy) -> str:
 
 
 def _look_up(host: str, port: int) -> "Future[Found]":
-    return _lookups.submit(_addresses, host, port)
+    if _literal(host) is None:
+        return _lookups.submit(_addresses, host, port)
+    known: Future[Found] = Future()
+    known.set_result(_addresses(host, port))  # asks nobody
+    return known
 
 
 def _addresses(host: str, port: int) -> Found:

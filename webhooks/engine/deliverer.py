@@ -26,7 +26,7 @@ from . import addresses, claims, fan_out, message, recording
 from .claims import Taken
 from .doorbell import Doorbell
 from .recording import Ended
-from .sender import Request, Sender
+from .sender import Answer, Request, Sender
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +151,9 @@ class Deliverer:
             return
         self._attempts += 1
         shown: dict[str, str] = {}
+        if not taken.secrets:  # deleted in the moment of the claim
+            self._ended.append(Ended(taken, shown, Answer(error="The endpoint has no secret.")))
+            return
         try:
             endpoint, event = taken.endpoint, taken.event
             body = message.body(event.type, event.occurred_at, json.loads(taken.data))

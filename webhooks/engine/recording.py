@@ -35,7 +35,7 @@ class Ended:
 
 LOCK = """
 SELECT h.endpoint_id, h.last_success_at, h.last_failure_at, h.failures_in_a_row, h.failing_since,
-    h.held_until, n.deleted_at IS NOT NULL, clock_timestamp()
+    h.held_until, n.deleted_at IS NOT NULL, n.url, clock_timestamp()
 FROM webhooks_health h JOIN webhooks_endpoint n ON n.id = h.endpoint_id
 WHERE h.endpoint_id = ANY(%s) ORDER BY h.endpoint_id FOR UPDATE OF h SKIP LOCKED
 """
@@ -113,8 +113,9 @@ def _record(given: Sequence[Ended]) -> list[Ended]:
         cursor.execute(LOCK, [endpoints])
         health: dict[int, breaker.HealthState] = {}
         deleted: set[int] = set()
-        for endpoint, *state, is_deleted, at in cursor.fetchall():
-            health[endpoint], now = breaker.HealthState(*state), at
+        urls: dict[int, str] = {}
+        for endpoint, *state, is_deleted, url, at in cursor.fetchall():
+            health[endpoint], urls[endpoint], now = breaker.HealthState(*state), url, at
             if is_deleted:
                 deleted.add(endpoint)
         ended = [one for one in given if one.taken.endpoint.pk in health]
@@ -123,7 +124,14 @@ def _record(given: Sequence[Ended]) -> list[Ended]:
         verdicts = {one.taken.attempt_id: _verdict(one, now, deleted) for one in ended}
         ours = _end_deliveries(cursor, ended, verdicts)
         _end_attempts(cursor, ended, verdicts)
-        counted = [one for one in ended if one.taken.delivery_id in ours and not one.taken.test]
+        counted = [
+            one
+            for one in ended
+            if one.taken.delivery_id in ours
+            and not one.taken.test
+            # What the address before it answered says nothing of the present one.
+            and one.taken.endpoint.url == urls[one.taken.endpoint.pk]
+        ]
         _update_health(cursor, counted, verdicts, health, now)
     return [one for one in given if one.taken.endpoint.pk not in health]
 
