@@ -128,6 +128,16 @@ def test_what_somebody_asked_for_is_sent_whatever_the_endpoint_is_like(make_endp
     assert not asked_for.by_hand  # from its second attempt on it waits like all others
 
 
+def test_what_was_asked_for_a_thousand_times_leaves_room_for_others(make_endpoint, settings):
+    settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT = 2
+    deliver(make_endpoint(), 10, by_hand=True)
+    (other,) = deliver(make_endpoint())
+    taken = claims.take(9, 9)
+    assert len(taken) == 5
+    assert other.pk in ids(taken)
+    assert claims.take(9, 9) == []
+
+
 def test_all_secrets_that_have_not_expired_sign_the_newest_first(make_endpoint):
     endpoint = make_endpoint()
     newest = endpoint.secrets.get()

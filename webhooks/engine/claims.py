@@ -68,12 +68,24 @@ CROSS JOIN LATERAL (
 ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
 """
 
+# Above the cap, for somebody waits; but a thousand of them must not take all places.
 BY_HAND = """
-SELECT d.id FROM webhooks_delivery d JOIN webhooks_endpoint n ON n.id = d.endpoint_id
-WHERE n.deleted_at IS NULL AND d.state = 'pending' AND d.by_hand
-    AND d.next_attempt_at <= statement_timestamp()
-ORDER BY d.next_attempt_at LIMIT %(limit)s
-FOR UPDATE OF d SKIP LOCKED
+SELECT due.id FROM (
+    SELECT DISTINCT d.endpoint_id
+    FROM webhooks_delivery d JOIN webhooks_endpoint n ON n.id = d.endpoint_id
+    WHERE n.deleted_at IS NULL AND d.state = 'pending' AND d.by_hand
+        AND d.next_attempt_at <= statement_timestamp()
+) asked
+CROSS JOIN LATERAL (
+    SELECT id, next_attempt_at FROM webhooks_delivery
+    WHERE endpoint_id = asked.endpoint_id AND state = 'pending' AND by_hand
+        AND next_attempt_at <= statement_timestamp()
+    ORDER BY next_attempt_at, id
+    LIMIT greatest(0, %(most)s - (SELECT count(*) FROM webhooks_delivery
+        WHERE endpoint_id = asked.endpoint_id AND state = 'sending'))
+    FOR UPDATE SKIP LOCKED
+) due
+ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
 """
 
 CLAIM = """
@@ -108,11 +120,13 @@ ORDER BY endpoint_id, id DESC
 def take(free: int, failing: int) -> list[Taken]:
     """Claim up to `free` deliveries that are due, `failing` of them for endpoints with failures.
 
-    What somebody asked for comes first, whatever its endpoint's circuit and cap say, then what
-    is for endpoints without failures. One whose circuit was open gets one attempt at a time.
+    What somebody asked for comes first, whatever its endpoint's circuit says and up to twice its
+    cap, then what is for endpoints without failures. One whose circuit was open gets one attempt
+    at a time.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        ids = _column(cursor, BY_HAND, limit=free)
+        most = 2 * settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
+        ids = _column(cursor, BY_HAND, most=most, limit=free)
         ids += _due(cursor, free - len(ids), failing=False)
         ids += _due(cursor, min(failing, free - len(ids)), failing=True)
         if not ids:
