@@ -16,7 +16,7 @@ from django.views.generic import TemplateView
 from redis.exceptions import RedisError
 
 from config import api_errors, health
-from config.consumers.health import consumer_health
+from config.consumers.overview import overview
 
 
 def placeholder(area: str):
@@ -28,7 +28,7 @@ def placeholder(area: str):
 def operations(request: HttpRequest) -> HttpResponse:
     """Health of engines and consumers. Renders whatever of them is away."""
     try:
-        consumers = consumer_health()
+        consumers = overview()
     except RedisError:
         consumers = None
     context = {"engines": health.engines(), "consumers": consumers}

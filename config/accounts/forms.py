@@ -15,7 +15,7 @@ from config.accounts.permissions import may
 EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
 ROLES = {
     Role.VIEWER: "sees everything, changes nothing",
-    Role.EDITOR: "also imports files and changes products",
+    Role.EDITOR: "also imports files and changes products and webhooks",
     Role.ADMIN: "also deletes the whole catalogue and looks after users",
 }
 

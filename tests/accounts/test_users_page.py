@@ -52,6 +52,11 @@ def test_it_lists_everybody_with_role_state_and_usable_tokens(client, person, us
     assert rows[2] == "aaron viewer switched off never 0"
 
 
+def test_it_says_what_each_role_may_do(client):
+    page = client.get("/users/").content.decode()
+    assert "also imports files and changes products and webhooks" in page
+
+
 def test_a_new_user_signs_in_with_the_password_shown_once(client):
     response = client.post("/users/", {"username": "Bob", "role": "viewer"})
     password = shown_password(response)
