@@ -131,6 +131,7 @@ class ProductList(CatalogueView):
     @extend_schema(
         operation_id="products_create",
         summary="Add a product",
+        description="Without `description` and `active` these get their defaults.",
         parameters=[answers.PARAMETER, ETAG, LOCATION],
         request=ProductInput,
         responses={
@@ -161,6 +162,7 @@ class ProductDetail(CatalogueView):
     @extend_schema(
         operation_id="products_retrieve",
         summary="One product",
+        description="`ETag` is for `If-Match` with a change, and `If-None-Match` to read again.",
         parameters=[IF_NONE_MATCH, ETAG],
         responses={200: ProductSerializer, 304: OpenApiResponse(description="You have it.")},
     )
@@ -191,6 +193,7 @@ class ProductDetail(CatalogueView):
     @extend_schema(
         operation_id="products_update",
         summary="Change some of a product's fields",
+        description="What is left out stays as it is.",
         parameters=[IF_MATCH, ETAG],
         request=ProductInput,
         responses={
@@ -235,6 +238,7 @@ class ProductBySku(CatalogueView):
     @extend_schema(
         operation_id="products_by_sku",
         summary="The product with a SKU",
+        description="As one product by its id is answered; case makes no difference.",
         parameters=[SkuQuery, ETAG],
         responses={200: ProductSerializer, **refused(_404="No product has this SKU.")},
     )

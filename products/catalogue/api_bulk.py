@@ -117,7 +117,11 @@ class BulkChangeList(StrictQuery, generics.ListAPIView):
     pagination_class = NewestFirst
     queryset = BulkChange.objects.select_related("deletion")
 
-    @extend_schema(operation_id="bulk_changes_list", summary="Bulk changes, the newest first")
+    @extend_schema(
+        operation_id="bulk_changes_list",
+        summary="Bulk changes, the newest first",
+        description="By pages: follow `next` until it is null.",
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
@@ -130,6 +134,7 @@ class BulkChangeDetail(CatalogueView):
     @extend_schema(
         operation_id="bulk_changes_retrieve",
         summary="How far a bulk change is",
+        description="Read it again until `ended` is true, or follow it live at `events_url`.",
         responses=BulkChangeSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:
@@ -199,7 +204,11 @@ class DeletionList(StrictQuery, generics.ListAPIView):
     pagination_class = NewestFirst
     queryset = deletions.listed()
 
-    @extend_schema(operation_id="deletions_list", summary="What was deleted, the newest first")
+    @extend_schema(
+        operation_id="deletions_list",
+        summary="What was deleted, the newest first",
+        description="By pages: follow `next` until it is null.",
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
@@ -213,7 +222,10 @@ class DeletionDetail(CatalogueView):
     schema_tag = "Deletions"
 
     @extend_schema(
-        operation_id="deletions_retrieve", summary="One deletion", responses=DeletionSerializer
+        operation_id="deletions_retrieve",
+        summary="One deletion",
+        description="What was deleted, by whom, and whether it can still be brought back.",
+        responses=DeletionSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:
         recent = deletions.recent(_deletion(pk))

@@ -47,7 +47,11 @@ class ImportList(StrictQuery, generics.ListAPIView):
             return [TokenAuthentication()]
         return super().get_authenticators()
 
-    @extend_schema(operation_id="imports_list", summary="Imports, the newest first")
+    @extend_schema(
+        operation_id="imports_list",
+        summary="Imports, the newest first",
+        description="By pages: follow `next` until it is null.",
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
@@ -87,7 +91,10 @@ class ImportDetail(StrictQuery, APIView):
     schema_tag = "Imports"
 
     @extend_schema(
-        operation_id="imports_retrieve", summary="How far an import is", responses=ImportSerializer
+        operation_id="imports_retrieve",
+        summary="How far an import is",
+        description="Its state, position and counts; live at `events_url`.",
+        responses=ImportSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:
         return Response(ImportSerializer(_import(pk), context={"request": request}).data)
@@ -187,7 +194,11 @@ class RejectList(StrictQuery, generics.ListAPIView):
     serializer_class = RejectSerializer
     pagination_class = ByLine
 
-    @extend_schema(operation_id="imports_rejects", summary="Lines that did not go in, by line")
+    @extend_schema(
+        operation_id="imports_rejects",
+        summary="Lines that did not go in, by line",
+        description="Each with why. By pages: follow `next` until it is null.",
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 

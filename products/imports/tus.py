@@ -181,6 +181,7 @@ class UploadDetail(TusView):
     @extend_schema(
         operation_id="uploads_offset",
         summary="How many bytes are stored",
+        description="Go on from there after a broken line.",
         parameters=[RESUMABLE, *HEAD_ANSWER],
         responses=DELETED | {200: None},
     )
@@ -199,6 +200,7 @@ class UploadDetail(TusView):
     @extend_schema(
         operation_id="uploads_append",
         summary="Append bytes at Upload-Offset",
+        description="As many as you like at a time; the import begins when all are there.",
         parameters=[RESUMABLE, OFFSET, CHECKSUM, OFFSET_NOW, EXPIRES],
         request={CONTENT_TYPE: OpenApiTypes.BINARY},
         responses=patched(),
@@ -238,6 +240,7 @@ class UploadDetail(TusView):
     @extend_schema(
         operation_id="uploads_delete",
         summary="Give up the upload and its import",
+        description="Its import is cancelled; bytes of an unfinished upload are deleted.",
         parameters=[RESUMABLE],
         responses=DELETED | {204: None},
     )

@@ -45,11 +45,12 @@ window.stockroom = (() => {
     setTimeout(leave, stay);
   }
 
-  // <time datetime="…" data-local="time|date|ago|"> in the reader's zone and habits.
+  // <time datetime="…" data-local="time|date|seconds|ago|"> in the reader's zone and habits.
   const TIME_STYLES = {
     "": { dateStyle: "medium", timeStyle: "short" },
     date: { dateStyle: "medium" },
     time: { timeStyle: "medium" },
+    seconds: { dateStyle: "medium", timeStyle: "medium" },
   };
   function localTimes(root) {
     for (const time of root.querySelectorAll("time[data-local]")) {
@@ -97,6 +98,7 @@ window.stockroom = (() => {
       setTimeout(() => { words.textContent = before; }, 2000);
     } catch {
       // No permission, or plain http to another host: select it for Ctrl-C.
+      source.hidden = false; // what is only there to be copied
       getSelection().selectAllChildren(source);
       toast("Your browser does not let the page copy. The text is selected: press Ctrl+C (⌘C).", "warning");
     }

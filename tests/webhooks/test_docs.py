@@ -15,7 +15,7 @@ from config.accounts.actors import Actor
 from products.catalogue import deletions, editing
 from products.catalogue.events import ONE_EVENT_EACH
 from webhooks import api_urls
-from webhooks.deliveries import replay
+from webhooks.deliveries import replay, search
 from webhooks.endpoints import fields, service
 from webhooks.engine import breaker, message, schedule
 from webhooks.event_types import EVENT_TYPES
@@ -237,6 +237,7 @@ def test_the_schedule_is_the_default():
         f"At most {service.MAX_SECRETS} secrets sign at a time",
         f"Keep each `webhook-id` for {settings.EVENT_KEEP_DAYS:g} days",
         f"attempts are kept for {settings.EVENT_KEEP_DAYS:g} days",
+        f"Of a SKU its newest {search.EVENTS_AT_MOST:,} events are looked at",
         f"on port {' or '.join(map(str, settings.WEBHOOK_PORTS))},",
     ],
 )

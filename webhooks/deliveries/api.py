@@ -21,7 +21,7 @@ from webhooks.endpoints.api import WebhooksView
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Attempt, Delivery, DeliveryState, Endpoint
 
-from . import log, replay
+from . import log, replay, search
 from .serializers import (
     AttemptSerializer,
     DeliveryDetailSerializer,
@@ -45,6 +45,16 @@ FILTERS = [
         "since",
         OpenApiTypes.DATETIME,
         description="Made then or later. A + in it is written %2B.",
+    ),
+    OpenApiParameter(
+        "webhook_id",
+        {"type": "string", "example": "evt_0b9c5bb2c9c84b7e8a3f3f0c2f1d4e5a"},
+        description="Of the event: what its requests carry as `webhook-id`, also without `evt_`.",
+    ),
+    OpenApiParameter(
+        "sku",
+        description="Of the event's product, also of a deleted one; case makes no difference. Its"
+        f" newest {search.EVENTS_AT_MOST:,} events. Events of many products at once have no SKU.",
     ),
 ]
 
@@ -89,8 +99,9 @@ class DeliveryList(StrictQuery, generics.ListAPIView):
         operation_id="webhook_deliveries_list",
         summary="Deliveries, the newest first",
         description=(
-            "By pages: follow `next` until it is null. With several filters a page may have few"
-            " rows or none, while `next` goes on to older ones."
+            "By pages: follow `next` until it is null. With several filters, but not with"
+            " `webhook_id` or `sku`, a page may have few rows or none, while `next` goes on to"
+            " older ones."
         ),
         parameters=FILTERS,
     )
@@ -104,6 +115,7 @@ class DeliveryDetail(WebhooksView):
     @extend_schema(
         operation_id="webhook_deliveries_retrieve",
         summary="One delivery, with its body and attempts",
+        description="How it stands, the body that is sent, and the last attempts with answers.",
         responses=DeliveryDetailSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:

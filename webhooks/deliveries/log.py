@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -11,9 +13,9 @@ from config.listing import Page, newest_first
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Attempt, Delivery, DeliveryState
 
-from . import walk
+from . import search, walk
 
-FIELDS = ("endpoint", "event_type", "state", "since")
+FIELDS = ("endpoint", "event_type", "state", "since", "webhook_id", "sku")
 ID_DIGITS = len(str(MAX_ID))
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # far from the calendar's end: zones can be added
@@ -33,6 +35,8 @@ class Filter:
     event_type: str = ""
     state: str = ""
     since: datetime | None = None  # made then or later
+    webhook_id: UUID | None = None  # its event's id
+    sku: str = ""  # of its event's product, in any case; of the newest search.EVENTS_AT_MOST events
 
     def as_query(self) -> dict[str, str]:
         """The parameters that `read` makes this filter of."""
@@ -42,12 +46,14 @@ class Filter:
             "event_type": self.event_type,
             "state": self.state,
             "since": since.replace("+00:00", "Z"),
+            "webhook_id": "" if self.webhook_id is None else f"evt_{self.webhook_id.hex}",
+            "sku": self.sku,
         }
         return {name: value for name, value in values.items() if value}
 
     @property
     def columns(self) -> dict[str, int | str]:
-        """What the filters but `since` ask of the table, by column."""
+        """What the filters but `since` ask of the table of deliveries, by column."""
         values = {
             "endpoint_id": self.endpoint,
             "state": self.state,
@@ -80,13 +86,33 @@ def read(
             since = instant(text["since"], zone=zone)
         except ValueError as error:
             wrong["since"] = [str(error)]
+    webhook_id = None
+    if text["webhook_id"]:
+        try:
+            webhook_id = search.event_id(text["webhook_id"])
+        except ValueError as error:
+            wrong["webhook_id"] = [str(error)]
+    if "\0" in text["sku"]:
+        wrong["sku"] = ["No SKU has the NUL character."]
     found = Filter(
         endpoint=int(endpoint) if known else None,
         event_type="" if "event_type" in wrong else text["event_type"],
         state="" if "state" in wrong else text["state"],
         since=since,
+        webhook_id=webhook_id,
+        sku="" if "sku" in wrong else text["sku"],
     )
     return found, wrong
+
+
+def looked_for(text: str) -> dict[str, Any]:
+    """Of Filter, what one field for both means: the id of an event that there is, else a SKU."""
+    try:
+        webhook_id = search.event_id(text)
+    except ValueError:
+        return {"sku": text}
+    known = search.events(webhook_id, "")
+    return {"webhook_id": webhook_id} if known else {"sku": text}
 
 
 def instant(text: str, *, zone: tzinfo | None = None) -> datetime:
@@ -112,20 +138,21 @@ def find(
     """A page of deliveries with their endpoints and events (without `data`), the newest first.
 
     With two filters beside `since` a page may have fewer rows than there are, even none: see
-    walk.LOOKED_AT. Its `older` (or `newer`) is None only where there are no more.
+    walk.LOOKED_AT. Its `older` (or `newer`) is None only where there are no more. With
+    `webhook_id` or `sku` pages are full.
     """
     rows = Delivery.objects.select_related("endpoint", "event").defer("event__data")
+    edges = {"before": before, "after": after, "size": size}
+    since = filter.since or EARLIEST
+    if filter.webhook_id is not None or filter.sku:
+        events = search.events(filter.webhook_id, filter.sku)
+        return _page(rows, search.page(events, filter.columns, since=since, **edges))
     least = 0 if filter.since is None else _id_before(filter.since)
     if not filter.columns:
         if filter.since is not None:
             rows = rows.filter(created_at__gte=filter.since, pk__gt=least)
-        return newest_first(rows, before=before, after=after, size=size)
-    since = filter.since or EARLIEST
-    found = walk.page(
-        filter.columns, since=since, least=least, before=before, after=after, size=size
-    )
-    shown = list(rows.filter(pk__in=found.ids).order_by("-pk"))
-    return Page(shown, found.newer, found.older)
+        return newest_first(rows, **edges)
+    return _page(rows, walk.page(filter.columns, since=since, least=least, **edges))
 
 
 def get(pk: int) -> Delivery:
@@ -137,6 +164,10 @@ def get(pk: int) -> Delivery:
 def attempts(delivery_id: int) -> QuerySet[Attempt]:
     """Those of a delivery, the newest first."""
     return Attempt.objects.filter(delivery=delivery_id).order_by("-pk")
+
+
+def _page(rows: QuerySet[Delivery], found: walk.Walked) -> Page:
+    return Page(list(rows.filter(pk__in=found.ids).order_by("-pk")), found.newer, found.older)
 
 
 def _id_before(since: datetime) -> int:

@@ -56,7 +56,7 @@ class DeliverySerializer(serializers.ModelSerializer):
         allow_null=True, help_text="Of the last attempt; null where no answer came."
     )
     last_error = serializers.CharField(
-        help_text="Why the last attempt failed, in words; empty where it did not."
+        help_text="Why the last attempt got no answer, in words; empty where it got one."
     )
     test = serializers.BooleanField(help_text="A sample: tried once, not retried.")
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -90,12 +90,14 @@ class AttemptSerializer(serializers.ModelSerializer):
     """One request and its answer."""
 
     url = serializers.CharField(help_text="Where it was sent to.")
-    address = serializers.CharField(help_text="IP address and port that it was sent to.")
+    address = serializers.CharField(help_text="IP address that it was sent to.")
     request_headers = HeadersField(
         help_text=f"The values of the endpoint's own ones are shown as {message.HIDDEN}."
     )
     status_code = serializers.IntegerField(allow_null=True)
-    error = serializers.CharField(help_text="Why it failed, in words; empty where it did not.")
+    error = serializers.CharField(
+        help_text="Why there was no answer, in words; empty where one came."
+    )
     response_headers = HeadersField()
     response_body = serializers.CharField(help_text="Its beginning.")
     response_truncated = serializers.BooleanField(help_text="There was more of the body.")
@@ -151,6 +153,8 @@ class DeliveryListQuery(Query):
     event_type = serializers.CharField(required=False)
     state = serializers.CharField(required=False)
     since = serializers.CharField(required=False)
+    webhook_id = serializers.CharField(required=False)
+    sku = serializers.CharField(required=False)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         found, wrong = log.read(data)

@@ -20,8 +20,9 @@ from config.listing import row_id
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Delivery, DeliveryState, Endpoint, Event
 
-from . import log, periods, words
+from . import log, periods, search, words
 from . import replay as again
+from .backlog import backlog
 from .periods import Since
 
 PAGE_ROWS = 50
@@ -32,7 +33,7 @@ SOON_SECONDS = 60  # an attempt this near is waited for
 
 @require_safe
 def delivery_list(request: HttpRequest) -> HttpResponse:
-    """The log by `endpoint`, `event_type`, `state`, `since` and a page; for htmx only its rows."""
+    """The log by `q` (SKU or webhook-id), the other filters and a page; for htmx only its rows."""
     endpoints = list(Endpoint.objects.order_by("description", "url", "pk"))
     since = Since.from_query(request.GET, timezone.now())
     filter, query = _filter(request.GET, since, {each.pk for each in endpoints})
@@ -47,6 +48,8 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "filter": filter,
+        "text": query.get("q", ""),
+        "events_at_most": search.EVENTS_AT_MOST,
         "since": since,
         "periods": periods.NAMES,
         "states": DeliveryState.choices,
@@ -56,6 +59,7 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
         "filtered": bool(query),
         "nothing": nothing,
         "nothing_yet": nothing and not (query and Delivery.objects.exists()),
+        "behind": backlog(),
         "keep_days": settings.EVENT_KEEP_DAYS,
         "newer": page.newer and f"{address}?{urlencode(query | {'after': str(page.newer)})}",
         "older": page.older and f"{address}?{urlencode(query | {'before': str(page.older)})}",
@@ -82,15 +86,17 @@ def _filter(
     """What is asked for, and the same as an address has it. What there is not is ignored."""
     endpoint = _endpoint(given, endpoints)
     event_type, state = given.get("event_type", ""), given.get("state", "")
+    text = given.get("q", "").replace("\0", "").strip()
     event_type = event_type if event_type in EVENT_TYPES else ""
     state = state if state in DeliveryState else ""
     query = {
+        "q": text,
         "endpoint": "" if endpoint is None else str(endpoint),
         "event_type": event_type,
         "state": state,
         "since": since.parameter,
     }
-    filter = log.Filter(endpoint=endpoint, event_type=event_type, state=state, since=since.at)
+    filter = log.Filter(endpoint, event_type, state, since.at, **log.looked_for(text))
     return filter, {name: value for name, value in query.items() if value}
 
 

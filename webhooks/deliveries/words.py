@@ -73,15 +73,18 @@ def until(at: datetime, now: datetime) -> str:
     templates/static/webhooks/deliveries_part.js says the same as time goes by.
     """
     seconds = (at - now).total_seconds()
-    if seconds < 1:
-        return "now"
+    return "now" if seconds < 1 else f"in {span(seconds)}"
+
+
+def span(seconds: float) -> str:
+    """A time, rounded down: "20 s", "4 min", "3 h", "2 days"."""
     if seconds < MINUTE:
-        return f"in {math.floor(seconds)} s"
+        return f"{math.floor(seconds)} s"
     if seconds < HOUR:
-        return f"in {math.floor(seconds / MINUTE)} min"
+        return f"{math.floor(seconds / MINUTE)} min"
     if seconds < 2 * DAY:
-        return f"in {math.floor(seconds / HOUR)} h"
-    return f"in {math.floor(seconds / DAY)} days"
+        return f"{math.floor(seconds / HOUR)} h"
+    return f"{math.floor(seconds / DAY)} days"
 
 
 def subject(data: Any) -> str:

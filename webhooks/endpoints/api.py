@@ -85,6 +85,7 @@ class EventTypeList(WebhooksView):
     @extend_schema(
         operation_id="webhooks_event_types",
         summary="What endpoints can be told of",
+        description="All event types, each with a sample of its `data`.",
         responses=EventTypesSerializer,
     )
     def get(self, request: Request) -> Response:

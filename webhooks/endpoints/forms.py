@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from django.http import QueryDict
@@ -28,6 +28,7 @@ class Header:
     name: str = ""
     value: str = ""
     spare: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class EndpointForm:
     """What the user typed, or the endpoint as it is.
 
     `seen` are the values that an edit began with. What differs from them is what the user changed,
-    and only that is saved.
+    and only that is saved. `errors` has what is wrong by field, but for what is said at a header.
     """
 
     no_header = Header()
@@ -143,9 +144,11 @@ class EndpointForm:
             cleaned = fields.clean(values, partial=partial)
         except fields.FieldErrors as error:
             self.errors = dict(error.fields)
-        wrong_rows = _wrong_rows(self.headers)
-        if wrong_rows:
-            self.errors["headers"] = wrong_rows
+        self.headers = _checked(self.headers, whole="headers" in values)
+        at_rows = {row.error for row in self.headers if row.error}
+        if at_rows:
+            said = self.errors.get("headers", [])
+            self.errors["headers"] = [message for message in said if message not in at_rows]
         return None if self.errors else cleaned
 
 
@@ -169,12 +172,17 @@ def _rows(headers: Mapping[str, str]) -> list[Header]:
     return [Header(name, value) for name, value in headers.items()]
 
 
-def _wrong_rows(rows: Sequence[Header]) -> list[str]:
-    """What {name: value} can't hold."""
-    names = [row.name for row in rows]
-    wrong = ["Give each header a name."] if "" in names else []
-    twice = dict.fromkeys(name for name in names if name and names.count(name) > 1)
-    return wrong + [f"{name}: given twice." for name in twice]
+def _checked(rows: Sequence[Header], *, whole: bool) -> list[Header]:
+    """The rows, each with what is wrong with it; unless `whole`, what {name: value} can't hold."""
+    seen: set[str] = set()
+    checked = []
+    for row in rows:
+        error = fields.header_error(row.name, row.value) if whole or not row.name else ""
+        if row.name.lower() in seen:
+            error = error or fields.given_twice(row.name)
+        seen.add(row.name.lower())
+        checked.append(replace(row, error=error))
+    return checked
 
 
 def _seen(text: str) -> dict[str, Any]:

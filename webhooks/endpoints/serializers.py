@@ -20,6 +20,7 @@ from .statistics import COUNTED_AT_MOST, LAST_ATTEMPTS
 WRITE = "webhooks:write"
 AS_MANY_OR_MORE = f"{COUNTED_AT_MOST:,} stands for as many or more."
 ALL_OR_TYPES = [Endpoint.ALL_EVENTS, *EVENT_TYPES]
+NO_EVENTS = 'Name at least one event type, or give ["*"] for all.'  # the pages offer a choice
 
 
 class HealthSerializer(serializers.Serializer):
@@ -40,7 +41,7 @@ class HealthSerializer(serializers.Serializer):
     p50_ms = serializers.IntegerField(
         allow_null=True,
         help_text="Half of the answers came within this time. Of the last"
-        f" {LAST_ATTEMPTS} attempts, as far as they were answered.",
+        f" {LAST_ATTEMPTS} attempts, without tests, as far as they were answered.",
     )
     p95_ms = serializers.IntegerField(allow_null=True, help_text="95 % of the answers did.")
 
@@ -116,8 +117,8 @@ class EndpointInput(Strict):
 
     url = Text(
         min_length=1,
-        help_text="https, without user and password, at a public address. At most"
-        f" {Endpoint.URL_CHARACTERS:,} characters.",
+        help_text="https, or also http where Stockroom's settings allow it, without user and"
+        f" password, at a public address. At most {Endpoint.URL_CHARACTERS:,} characters.",
     )
     description = Text(
         allow_blank=True,
@@ -143,6 +144,8 @@ class EndpointInput(Strict):
         try:
             return fields.clean(data, partial=self.partial)
         except fields.FieldErrors as error:
+            if error.fields.get("event_types") == [fields.REQUIRED["event_types"]]:
+                error.fields["event_types"] = [NO_EVENTS]
             raise ValidationError(error.fields) from None
 
 

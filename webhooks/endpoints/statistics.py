@@ -16,8 +16,8 @@ class Glance:
     """How one endpoint does.
 
     `waiting` and `failed_24h` are deliveries; COUNTED_AT_MOST stands for as many or more. The times
-    until the answer (nearest rank) are those of the last LAST_ATTEMPTS attempts, as far as there
-    was an answer; None where there was none.
+    until the answer (nearest rank) are those of the last LAST_ATTEMPTS attempts, without tests and
+    as far as there was an answer; None where there was none.
     """
 
     waiting: int
@@ -32,7 +32,8 @@ class Glance:
 
 
 # BETWEEN, since with = the planner goes down the primary key (seen): an endpoint that gets little
-# would have the whole table read for its last attempts.
+# would have the whole table read for its last attempts. Tests are taken off these afterwards: a
+# hundred look-ups at most.
 AT_A_GLANCE = """
 SELECT h.endpoint_id, waiting.deliveries, failed.deliveries, h.last_success_at, h.last_failure_at,
     h.failures_in_a_row, h.failing_since, h.held_until, times.ms[1], times.ms[2]
@@ -53,11 +54,12 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY last.duration_ms) AS ms
     FROM (
-        SELECT a.duration_ms, a.status_code FROM webhooks_attempt a
+        SELECT a.duration_ms, a.status_code, a.delivery_id FROM webhooks_attempt a
         WHERE a.endpoint_id BETWEEN h.endpoint_id AND h.endpoint_id
         ORDER BY a.endpoint_id, a.id DESC LIMIT %(last)s
     ) last
-    WHERE last.status_code IS NOT NULL
+    JOIN webhooks_delivery d ON d.id = last.delivery_id
+    WHERE last.status_code IS NOT NULL AND NOT d.test
 ) times
 WHERE h.endpoint_id = ANY(%(endpoints)s)
 """

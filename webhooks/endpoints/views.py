@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
+from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.accounts.actors import actor_of
 from config.accounts.permissions import requires
 from webhooks.deliveries import words
+from webhooks.deliveries.backlog import backlog
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Delivery, DeliveryState, Endpoint, Secret
 
@@ -57,6 +59,7 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
             }
             for each in endpoints
         ],
+        "behind": backlog(),
         "given_up": given_up[:MOST_NOTICES],
         "more_given_up": len(given_up) > MOST_NOTICES,
     }
@@ -104,9 +107,11 @@ def endpoint(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @requires("webhooks:write")
 def set_state(request: HttpRequest, pk: int) -> HttpResponse:
-    """Enable or disable, by the button that was pressed; leads back to where it is."""
+    """Enable, disable or end a pause, by the button that was pressed; leads back to where it is."""
     enable = request.POST.get("action") == "enable"
     try:
+        if request.POST.get("action") == "resume":
+            return _resume(request, pk)
         changed = (service.enable if enable else service.disable)(actor_of(request), pk)
     except Endpoint.DoesNotExist:
         return gone(request, pk)
@@ -116,6 +121,20 @@ def set_state(request: HttpRequest, pk: int) -> HttpResponse:
     messages.success(request, text)
     if request.POST.get("next") == "list":
         return redirect("webhooks:endpoints")
+    return redirect("webhooks:endpoint", pk)
+
+
+def _resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Raises Endpoint.DoesNotExist."""
+    resumed = service.resume(actor_of(request), pk)
+    due = resumed.deliveries.filter(state=DeliveryState.PENDING, next_attempt_at__lte=Now())
+    if not resumed.enabled:
+        text = "It is disabled: nothing is sent until it is enabled."
+    elif due.exists():
+        text = "What waits is tried now. If that fails, it is paused again."
+    else:
+        text = "Nothing is due now: the next attempt comes at its time."
+    messages.success(request, f"The pause of {short(resumed)} is over. {text}")
     return redirect("webhooks:endpoint", pk)
 
 

@@ -3,8 +3,13 @@
 import uuid
 
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import F, Q
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Lower, Now
+from django.db.models.lookups import IsNull
+
+# Of the product that an event is about, without regard to case; null for many products at once.
+SKU = Lower(KeyTextTransform("sku", KeyTransform("product", "data")))
 
 
 class Event(models.Model):
@@ -23,6 +28,13 @@ class Event(models.Model):
                 fields=["occurred_at"],
                 condition=Q(fanned_out_at=None),
                 name="webhooks_event_outbox",
+            ),
+            # The log's search; with the time, so that of a SKU with many only the newest are read.
+            models.Index(
+                SKU,
+                F("occurred_at").desc(),
+                condition=Q(IsNull(SKU, False)),
+                name="webhooks_event_sku",
             ),
         ]
 

@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -53,7 +52,12 @@ def attempt_tag(attempt: Attempt) -> str:
 
 
 @register.filter
+def sent(event: Event) -> str:
+    """The body that is sent."""
+    return message.body(event.type, event.occurred_at, event.data).decode()
+
+
+@register.filter
 def payload(event: Event) -> str:
     """The body that is sent, laid out for reading."""
-    sent: Any = json.loads(message.body(event.type, event.occurred_at, event.data))
-    return json.dumps(sent, ensure_ascii=False, indent=2)
+    return json.dumps(json.loads(sent(event)), ensure_ascii=False, indent=2)

@@ -1,8 +1,9 @@
 // The log of deliveries: filters with Back and Forward, rows that open, and the first page live.
 // Its state is its address; without this file it works by links and the form.
 import { live } from "../live.js";
-import { atMostEvery, fetchPart, morph, selecting } from "./deliveries_part.js";
+import { atMostEvery, fetchPart, morph } from "./deliveries_part.js";
 import { fillSince, sendSince, watchSince } from "./deliveries_since.js";
+import { pressing, selecting } from "./hands.js";
 
 const $ = (selector) => document.querySelector(selector);
 const REFRESH_MS = 2000;
@@ -43,7 +44,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (document.activeElement === document.body) results.querySelector(".scroll, a")?.focus({ preventScroll: true });
 });
 
-function fill({ endpoint, event_type: eventType, state, since, at }) {
+function fill({ q, endpoint, event_type: eventType, state, since, at }) {
+  form.elements.q.value = q;
   form.elements.endpoint.value = endpoint;
   form.elements.event_type.value = eventType;
   for (const choice of form.elements.state) choice.checked = choice.value === state;
@@ -61,7 +63,7 @@ document.addEventListener("click", (event) => {
 // Live -------------------------------------------------------------------------------------------
 
 let status = "";
-let held = null; // the newest rows, not shown while somebody is at the present ones
+let held = null; // the newest rows, not all shown while somebody is at the present ones
 let waiting = 0;
 
 const isFirst = () => "first" in $("#found").dataset;
@@ -84,8 +86,17 @@ async function refresh() {
   const turn = turns;
   const part = await fetchPart(path, "found");
   if (turn !== turns || path !== address() || document.querySelector("#log .htmx-request, #log.htmx-request")) return;
-  if (inHands()) hold(part);
-  else show(part);
+  held = { part, path };
+  takeHeld();
+}
+
+/** Show what came, as far as nothing moves under somebody's hands; the rest when they are off. */
+function takeHeld() {
+  clearTimeout(waiting);
+  if (held?.path !== address()) held = null;
+  else if (pressing() || held.told && inHands()) waiting = setTimeout(takeHeld, HANDS_OFF_MS);
+  else if (inHands()) tell(held);
+  else show(held.part);
 }
 
 function show(part) {
@@ -97,25 +108,18 @@ function show(part) {
 }
 
 /** Bring the rows that are there up to date, and say how many more there are. */
-function hold(part) {
-  held = { part, path: address() };
+function tell(news) {
   const old = new Map(rows($("#found")).map((row) => [row.id, row]));
   let more = 0;
-  for (const row of rows(part)) {
+  for (const row of rows(news.part)) {
     const shown = old.get(row.id);
     if (!shown) more += 1;
     else if (!selecting(shown)) morph(shown, row);
   }
   newer.firstElementChild.textContent = `${more} new`;
   newer.hidden = more === 0;
-  clearTimeout(waiting);
-  waiting = setTimeout(lookAgain, HANDS_OFF_MS);
-}
-
-function lookAgain() {
-  if (!held || held.path !== address()) held = null;
-  else if (inHands()) waiting = setTimeout(lookAgain, HANDS_OFF_MS);
-  else show(held.part);
+  news.told = true;
+  waiting = setTimeout(takeHeld, HANDS_OFF_MS);
 }
 
 newer.addEventListener("click", () => {

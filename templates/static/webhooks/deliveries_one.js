@@ -1,6 +1,7 @@
 // One delivery: while it is on its way, what happens is shown at once.
 import { live } from "../live.js";
-import { atMostEvery, fetchPart, morph, selecting } from "./deliveries_part.js";
+import { atMostEvery, fetchPart, morph } from "./deliveries_part.js";
+import { pressing, selecting } from "./hands.js";
 
 const REFRESH_MS = 2000;
 const FAR_MS = 15000; // its next attempt is far: others' attempts call in vain
@@ -16,7 +17,7 @@ async function refresh() {
   const turn = turns;
   const part = await fetchPart(location.pathname, "delivery");
   if (turn !== turns) return;
-  if (selecting(shown())) {
+  if (pressing() || selecting(shown())) {
     setTimeout(soon, HANDS_OFF_MS);
     return;
   }

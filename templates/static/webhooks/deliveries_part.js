@@ -62,12 +62,6 @@ export function atMostEvery(ms, run) {
   };
 }
 
-/** Whether somebody marks text within `element`. */
-export function selecting(element) {
-  const selection = getSelection();
-  return !selection.isCollapsed && selection.rangeCount > 0 && selection.getRangeAt(0).intersectsNode(element);
-}
-
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 

@@ -1,6 +1,7 @@
 // The list of endpoints and the page of one of them, live: after attempts (the channel `webhooks`)
 // the server's part is fetched again, at most every 2 seconds.
 import { live } from "../live.js";
+import { pressing, selecting } from "./hands.js";
 
 const PAUSE_MS = 2000;
 const POLL_SECONDS = 5;
@@ -10,22 +11,12 @@ const TOKEN = /name="csrfmiddlewaretoken" value="\w*"/g; // another one in each 
 let fetchedAt = -Infinity;
 let timer = 0;
 let shown = ""; // the answer that is shown
-let pressing = false;
-
-// What is pressed must still be there when it is let go: else nothing is clicked.
-for (const name of ["pointerdown", "keydown"]) window.addEventListener(name, () => { pressing = true; }, true);
-for (const name of ["pointerup", "pointercancel", "keyup", "blur"]) window.addEventListener(name, () => { pressing = false; }, true);
-
-function isSelecting() {
-  const selection = getSelection();
-  return !selection.isCollapsed && document.querySelector("main").contains(selection.anchorNode);
-}
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { target, requestConfig, serverResponse } = event.detail;
   if (requestConfig.elt !== target || !target.matches("[data-live]") || !event.detail.shouldSwap) return;
   const answer = serverResponse.replace(TOKEN, "");
-  if (answer !== shown && !pressing && !isSelecting()) {
+  if (answer !== shown && !pressing() && !selecting(document.querySelector("main"))) {
     shown = answer;
     return;
   }

@@ -1,6 +1,7 @@
 """What the parameters of the log mean."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from webhooks.deliveries.log import EARLIEST, INSTANT, LATEST, LOCAL_INSTANT, Filter, instant, read
 
 NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+ID = UUID("0b9c5bb2-c9c8-4b7e-8a3f-3f0c2f1d4e5a")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,10 @@ NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
         ({"since": "2026-03-01t09:30:00z"}, Filter(since=NINE)),
         ({"since": "2026-03-01T10:30:00+01:00"}, Filter(since=NINE)),
         ({"since": "2026-03-01T04:00-05:30"}, Filter(since=NINE)),
+        ({"sku": " Äpfel 1 "}, Filter(sku="Äpfel 1")),
+        ({"webhook_id": f"evt_{ID.hex}"}, Filter(webhook_id=ID)),
+        ({"webhook_id": ID.hex.upper()}, Filter(webhook_id=ID)),
+        ({"webhook_id": str(ID)}, Filter(webhook_id=ID)),
     ],
 )
 def test_parameters_make_a_filter(given, meant):
@@ -38,6 +44,9 @@ def test_parameters_make_a_filter(given, meant):
         *(("event_type", text) for text in ("product", "*", "product.created\0")),
         *(("since", text) for text in ("yesterday", "2026-02-30T09:30:00Z", "1772357400", "\0")),
         *(("since", text) for text in ("2026-03-01T09:30:00 01:00", "2026-03-01T09:30:00")),
+        *(("webhook_id", text) for text in ("7", "evt_", f"msg_{ID.hex}", f"{{{ID}}}", "a\0")),
+        *(("webhook_id", text) for text in (f"evt_{ID.hex}0", f"{ID.hex}\n0", "٣" * 32)),
+        ("sku", "AB\0-7"),
     ],
 )
 def test_what_is_wrong_is_named_and_does_not_filter(name, text):
@@ -79,6 +88,7 @@ def test_instants_at_the_calendar_s_ends_are_no_faults(text, meant):
         Filter(),
         Filter(endpoint=7, state="failed"),
         Filter(event_type="product.deleted", since=NINE.replace(microsecond=5)),
+        Filter(webhook_id=ID, sku="AB 7"),
         Filter(since=NINE.astimezone(ZoneInfo("Asia/Kolkata"))),
     ],
 )

@@ -5,9 +5,9 @@ from django.db import connection
 from django.db.models import Min
 from django.test.utils import CaptureQueriesContext
 
-from webhooks.deliveries import log, walk
+from webhooks.deliveries import log, search, walk
 from webhooks.deliveries.log import Filter
-from webhooks.models import Delivery
+from webhooks.models import Delivery, Event
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +17,10 @@ INSERT INTO webhooks_endpoint (id, url, description, event_types, headers, enabl
     disabled_reason, version)
 SELECT n, 'https://shop.example/' || n, '', '{*}', '{}', true, '', 1 FROM generate_series(1, 3) n;
 INSERT INTO webhooks_event (id, type, data, occurred_at)
-SELECT gen_random_uuid(), 'product.updated', '{}', now() - (30000 - n) * interval '1 minute'
+SELECT gen_random_uuid(), 'product.updated',
+    CASE WHEN n % 3 > 0 THEN jsonb_build_object('product', jsonb_build_object('sku',
+        CASE WHEN n % 10 = 0 AND n < 15000 THEN 'OLD-1' ELSE 'AB-' || n % 900 END)) ELSE '{}' END,
+    now() - (30000 - n) * interval '1 minute'
 FROM generate_series(1, 30000) n;
 INSERT INTO webhooks_delivery (event_id, endpoint_id, event_type, state, claim, tries,
     attempts_made, by_hand, test, last_error, created_at)
@@ -38,7 +41,9 @@ OWN_INDEX = {
 @pytest.fixture
 def edges(db, monkeypatch) -> list[dict[str, int]]:
     """Pages of a long log: the first, and those on either side of its middle."""
-    monkeypatch.setattr(walk, "LOOKED_AT", 300)  # as short beside it as beside a million
+    # As short beside it as beside a million.
+    monkeypatch.setattr(walk, "LOOKED_AT", 300)
+    monkeypatch.setattr(search, "EVENTS_AT_MOST", 30)
     with connection.cursor() as cursor:
         cursor.execute(ROWS)
     middle = Delivery.objects.aggregate(id=Min("id"))["id"] + 15_000
@@ -79,3 +84,18 @@ def test_hits_that_are_old_are_found_by_their_own_index(edges):
         ):
             found = plans(filter, **edge).replace("Backward ", "")
             assert f"Scan using {index} on webhooks_delivery " in found, (filter, edge, found)
+
+
+def test_a_search_goes_from_its_events_to_their_deliveries(edges):
+    webhook_id = Event.objects.earliest("occurred_at").pk
+    for edge in edges:
+        for sought, index in (
+            ({"sku": "old-1"}, "webhooks_event_sku"),
+            ({"sku": "AB-77"}, "webhooks_event_sku"),
+            ({"webhook_id": webhook_id}, "webhooks_event_pkey"),
+        ):
+            for columns in ({}, {"state": "failed"}, {"endpoint": 2}):
+                found = plans(Filter(**sought, **columns), **edge)
+                assert index in found and "webhooks_delivery_once" in found, (sought, edge, found)
+                assert "Seq Scan on webhooks_event" not in found, (sought, edge, found)
+                assert "Seq Scan on webhooks_delivery" not in found, (sought, edge, found)

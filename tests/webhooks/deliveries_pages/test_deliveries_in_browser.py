@@ -1,5 +1,6 @@
 """The pages of deliveries in a real browser: filters, live rows, retry, keys, what axe finds."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -10,7 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browsing import DESK, PHONE, faults, watched
 from tests.services.waiting import until
 from tests.webhooks.receiver import Receiver, status
-from webhooks.models import Delivery
+from webhooks.engine import message
+from webhooks.models import Delivery, Event
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -365,6 +367,25 @@ def test_axe_finds_no_serious_fault(page, log, scheme):
             expect(page.locator("main")).to_be_visible()
             found[f"{name} {size['width']}"] = faults(page)
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_the_payload_is_copied_as_it_is_sent(page, browser_context, log):
+    browser_context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{LOG}{log[0].pk}/")
+    shown = page.locator("#payload").inner_text()
+    page.get_by_role("button", name="Copy the payload").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    event = Event.objects.get(pk=log[0].event_id)
+    body = message.body(event.type, event.occurred_at, event.data)
+    assert page.evaluate("navigator.clipboard.readText()").encode() == body
+    assert "\n  " in shown and json.loads(shown) == json.loads(body)
+
+
+def test_a_phone_shows_the_last_answer_below_the_state(page, log):
+    page.set_viewport_size(PHONE)
+    page.goto(LOG)
+    state = page.locator(f"#row-{log[-1].pk} td").filter(has=page.locator(".tag"), visible=True)
+    expect(state.get_by_text("503 Service Unavailable")).to_be_visible()
 
 
 def test_the_pages_fit_a_phone(page, log, make_endpoint, make_delivery, make_attempt):

@@ -1,11 +1,14 @@
 """One delivery, its attempts, and sending it again."""
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.messages import get_messages
 from django.utils import timezone
 
+from webhooks.engine import message
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +85,27 @@ def test_the_answer_of_a_receiver_is_text(client, make_endpoint, make_delivery, 
     assert page.count("&lt;script&gt;alert(1)") >= 5
 
 
+def test_a_header_may_have_any_name(client, make_endpoint, make_delivery, make_attempt):
+    delivery = make_delivery(make_endpoint(), "failed")
+    headers = {"items": "7", "keys": "a", "0": "b"}
+    make_attempt(delivery, status_code=500, request_headers=headers, response_headers=headers)
+    page = page_of(client, delivery)
+    for name, value in headers.items():
+        assert page.count(f"<dt>{name}</dt><dd>{value}</dd>") == 2
+
+
+def test_what_is_copied_is_what_is_sent(client, make_endpoint, make_delivery):
+    data = {"product": {"sku": 'a\n"<b>&amp;é', "none": None}, "list": [1, 2.5]}
+    delivery = make_delivery(make_endpoint(), data=data)
+    page = page_of(client, delivery)
+    copied = re.search(r'<pre [^>]*id="payload-sent" hidden>(.*?)</pre>', page, re.S)[1]
+    event = delivery.event
+    event.refresh_from_db()
+    body = message.body(event.type, event.occurred_at, event.data)
+    assert html.unescape(copied).encode() == body and b"\n" not in body
+    assert 'data-copy="#payload-sent"' in page and "as sent, on one line" in page
+
+
 @pytest.mark.parametrize(
     ("state", "button"),
     [
@@ -110,6 +134,16 @@ def test_it_says_why_a_waiting_one_waits(client, make_endpoint, make_delivery):
     assert "until its endpoint is enabled" in page and reason in page
     page = page_of(client, make_delivery(make_endpoint(), "pending", next_attempt_at=due))
     assert "in 4 min" in page and "data-far" in page and "1 of 10" in page
+
+
+def test_times_have_their_seconds(client, make_endpoint, make_delivery, make_attempt):
+    at = timezone.now().replace(year=2030, month=3, day=1, hour=9, minute=30, second=7)
+    waiting = make_delivery(make_endpoint(), "pending", next_attempt_at=at)
+    make_attempt(waiting, started_at=at.replace(year=2026, second=2))
+    page = page_of(client, waiting)
+    assert page.count("1 Mar 2030, 09:30:07 UTC") == 1
+    assert page.count("1 Mar 2026, 09:30:02 UTC") == 1
+    assert page.count('data-local="seconds"') == 3  # with when it occurred
 
 
 def test_it_says_what_ended_it_where_no_attempt_does(

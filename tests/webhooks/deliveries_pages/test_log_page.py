@@ -70,6 +70,26 @@ def test_each_filter_narrows_and_the_form_keeps_it(client, make_endpoint, make_d
     assert shown(client.get(LOG, {"since": "at", "at": instant})) == [failed.pk, created.pk]
 
 
+def test_one_field_finds_a_sku_or_a_webhook_id(client, make_endpoint, make_delivery):
+    erp = make_endpoint()
+    deleted = make_delivery(erp, "failed", event_type="product.deleted")
+    other = make_delivery(erp, data={"product": {"sku": "song-77"}})
+    made = [make_delivery(erp) for _ in range(60)]
+    ours = [each.pk for each in reversed(made)] + [deleted.pk]
+    response = client.get(f"{LOG}?q=+SONG-7+")
+    assert shown(response) == ours[:50]
+    page = response.content.decode()
+    assert 'name="q" value="SONG-7"' in page and 'data-q="SONG-7"' in page
+    assert "of the last 1,000 events of this SKU" in page
+    older = re.search(r'href="([^"]+)" rel="next"', page)[1].replace("&amp;", "&")
+    assert "q=SONG-7" in older and shown(client.get(older)) == ours[50:]
+    assert shown(client.get(f"{LOG}?q=song-7&state=failed")) == [deleted.pk]
+    for text in (other.event.webhook_id, other.event_id.hex, other.event_id):
+        assert shown(client.get(LOG, {"q": text})) == [other.pk]
+    page = client.get(LOG, {"q": f"evt_{'0' * 32}"}).content.decode()
+    assert "No deliveries match" in page and "found by the whole of it" in page
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -87,6 +107,7 @@ def test_each_filter_narrows_and_the_form_keeps_it(client, make_endpoint, make_d
         "before=0",
         "after=999999999",
         "state=%00",
+        "q=%00",
     ],
 )
 def test_what_cannot_be_meant_is_ignored(client, make_endpoint, make_delivery, query):
@@ -136,7 +157,8 @@ def test_a_page_costs_the_same_however_many_rows_it_has(
     for n in range(3):
         make_delivery(make_endpoint(description=f"{n}"))
     client.get(LOG)
-    with django_assert_num_queries(6) as few:  # session, user, endpoints, log, health, subjects
+    # session, user, endpoints, log, health, subjects, the engine
+    with django_assert_num_queries(7) as few:
         client.get(LOG)
     for n in range(30):
         make_delivery(make_endpoint(description=f"more {n}"))
@@ -188,7 +210,8 @@ def test_what_others_wrote_is_text(client, make_endpoint, make_delivery):
     evil = "<img src=x onerror=alert(1)>"
     endpoint = make_endpoint(description=evil, url="https://x.example/?<script>")
     make_delivery(endpoint, "failed", data={"product": {"sku": evil}}, last_error=evil)
-    page = client.get(LOG).content.decode()
+    page = client.get(LOG, {"q": evil}).content.decode()
+    assert "No deliveries" not in page
     assert "<img" not in page and "?<script>" not in page and "&lt;img" in page
 
 

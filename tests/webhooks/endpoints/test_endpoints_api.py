@@ -77,6 +77,12 @@ def test_wrong_fields_are_named(api, make_endpoint, body, wrong):
     assert Endpoint.objects.get().version == 1
 
 
+def test_who_names_no_event_is_told_how_to_name_all(api):
+    for body in ({"url": URL}, BODY | {"event_types": []}):
+        said = error(send(api, "post", PATH, body), 400)["fields"]
+        assert said == {"event_types": ['Name at least one event type, or give ["*"] for all.']}
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"null", b'{"url": ', b"[" * 100_000, b""])
 def test_a_body_that_is_no_object_is_refused(api, body):
     response = api.post(PATH, body, content_type="application/json")

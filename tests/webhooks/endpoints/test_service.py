@@ -7,6 +7,7 @@ from tests.webhooks.endpoints.conftest import URL, values
 from webhooks.dispatch import emit
 from webhooks.endpoints import service
 from webhooks.endpoints.service import FieldErrors, Stale, TooMany
+from webhooks.engine import claims
 from webhooks.engine.fan_out import fan_out
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Delivery, DeliveryState, Endpoint, Event, Health, Secret
@@ -192,6 +193,7 @@ def test_a_deleted_endpoint_is_there_no_more(actor, make_endpoint):
         lambda: service.delete(actor, endpoint.pk),
         lambda: service.rotate(actor, endpoint.pk),
         lambda: service.send_test(actor, endpoint.pk, "product.created"),
+        lambda: service.resume(actor, endpoint.pk),
     ):
         with pytest.raises(Endpoint.DoesNotExist):
             act()
@@ -234,3 +236,17 @@ def test_what_happened_before_goes_by_what_was_wanted_then(actor, make_endpoint)
         (chosen.pk, "product.updated"),
         (chosen.pk, "product.deleted"),
     }
+
+
+def test_a_pause_is_ended_and_one_attempt_decides(actor, make_endpoint, wakes):
+    endpoint = make_endpoint()
+    failing(endpoint)
+    waiting(endpoint, 3)
+    assert claims.take(10, 10) == []
+    before = Health.objects.get(pk=endpoint.pk)
+    assert service.resume(actor, endpoint.pk) == endpoint
+    after = Health.objects.get(pk=endpoint.pk)
+    assert after.held_until is None and wakes == [1]
+    assert after.failures_in_a_row == before.failures_in_a_row == 7
+    assert after.failing_since == before.failing_since
+    assert len(claims.take(10, 10)) == 1

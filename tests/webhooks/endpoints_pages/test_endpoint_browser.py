@@ -76,6 +76,33 @@ def test_an_endpoint_is_made_its_secret_copied_and_a_test_sent(
     expect(page).to_have_url(re.compile(r"/webhooks/deliveries/\d+/$"))
 
 
+def test_a_test_is_sent_by_enter_and_the_focus_stays(page, endpoint):
+    page.goto(page_of(endpoint))
+    button = page.get_by_role("button", name="Send test")
+    button.focus()
+    for _ in range(2):
+        with page.expect_response(lambda each: each.url.endswith("/test/")):
+            page.keyboard.press("Enter")
+        expect(page.get_by_text("Sending…")).to_be_visible()
+        expect(button).to_be_focused()
+
+
+def test_a_pause_is_ended(page, endpoint):
+    until = timezone.now() + timedelta(minutes=5)
+    set_health(endpoint, held_until=until, failures_in_a_row=5, failing_since=timezone.now())
+    page.goto(page_of(endpoint))
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_text("The pause of The shop is over.")).to_be_visible()
+    expect(page.get_by_role("button", name="Try now")).to_have_count(0)
+
+
+def test_a_phone_shows_what_waits(page, endpoint):
+    add_deliveries(endpoint, 3)
+    page.set_viewport_size(PHONE)
+    page.goto(LIST)
+    expect(page.get_by_text("3 waiting")).to_be_visible()
+
+
 def test_the_secret_is_rotated_with_the_keyboard_alone(page, endpoint):
     page.goto(page_of(endpoint))
     tab_to(page, "Rotate…")

@@ -159,7 +159,15 @@ def test_what_is_wrong_is_said_at_the_fields_and_what_was_typed_stays(client):
     assert set(answer.context["form"].errors) == {"url", "event_types", "headers"}
     assert 'id="url-error"' in page and 'value="ftp://example.com/"' in page
     assert "Choose at least one event." in page
-    assert "Give each header a name." in page and "X-Shop: given twice." in page
+    assert "choose-events wrong" in page
+    wrong = {(row.value, row.error) for row in answer.context["form"].headers}
+    assert wrong == {
+        ("no-name", "A header needs a name."),
+        ("7", ""),
+        ("8", "X-Shop: given twice; case makes no difference."),
+    }
+    assert page.count('aria-invalid="true"') == 1 + 2 * 2  # the URL, two rows
+    assert page.count("given twice") == 1 and 'id="headers-error"' not in page
     assert "My &lt;b&gt;shop&lt;/b&gt;" in page and 'value="no-name"' in page
     assert fields_of(answer)["once"] == sent["once"]
     assert "enabled" not in fields_of(answer)
@@ -171,7 +179,23 @@ def test_what_is_wrong_is_said_at_the_fields_and_what_was_typed_stays(client):
 def test_headers_that_must_not_be_sent_are_refused(client, name, value):
     answer = client.post(NEW, new(client, header_name=[name], header_value=[value]))
     assert answer.status_code == 422
-    assert name in answer.context["form"].errors["headers"][0]
+    (row,) = answer.context["form"].headers
+    assert name in row.error
+    assert "Look at: Custom headers." in text(answer)
+
+
+def test_an_edit_marks_the_header_that_is_wrong(client, endpoint):
+    sent = fields_of(client.get(edit_of(endpoint)))
+    rows = {"header_name": ["X-Shop", "Host"], "header_value": ["7", "x"]}
+    answer = client.post(edit_of(endpoint), sent | rows)
+    assert [bool(row.error) for row in answer.context["form"].headers] == [False, True]
+
+
+def test_too_many_headers_are_no_fault_of_one(client):
+    many = [f"X-{n}" for n in range(21)]
+    answer = client.post(NEW, new(client, header_name=many, header_value=many))
+    assert 'id="headers-error"' in text(answer) and "at most 20 are allowed" in text(answer)
+    assert not any(row.error for row in answer.context["form"].headers)
 
 
 def test_private_addresses_are_refused(client, settings):

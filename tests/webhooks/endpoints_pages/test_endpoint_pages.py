@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from webhooks.models import Attempt, Endpoint, Secret
+from webhooks.models import Attempt, Delivery, Endpoint, Event, Secret
 
 from .conftest import HTMX, LIST, add_deliveries, page_of, said, set_health, text
 
@@ -44,7 +44,7 @@ def test_the_list_asks_as_often_for_many_as_for_one(
 ):
     for n in range(20):
         make_endpoint(f"https://127.0.0.1/{n}")
-    with django_assert_max_num_queries(4):  # session, user, endpoints, how they do
+    with django_assert_max_num_queries(5):  # session, user, endpoints, how they do, the engine
         client.get(LIST)
 
 
@@ -126,6 +126,55 @@ def test_forged_requests_are_refused(user, endpoint):
     assert endpoint.enabled and endpoint.deleted_at is None
 
 
+def test_a_header_may_have_any_name(client, reader, make_endpoint):
+    odd = make_endpoint(headers={"items": "7", "values": "a"})
+    page = text(client.get(page_of(odd)))
+    assert '<dt class="mono">items</dt><dd class="mono">7</dd>' in page
+    assert "items, values" in page and "items, values" in text(reader.get(page_of(odd)))
+    form = text(client.get(page_of(odd, "edit/")))
+    assert 'value="items"' in form and 'value="7"' in form
+
+
+class TestPause:
+    NOTE = "The pause of The shop is over."
+
+    @pytest.fixture
+    def paused(self, endpoint) -> Endpoint:
+        now = timezone.now()
+        failing = {"failures_in_a_row": 7, "failing_since": now}
+        set_health(endpoint, held_until=now + timedelta(minutes=5), **failing)
+        return endpoint
+
+    def end(self, client, endpoint) -> str:
+        answer = client.post(page_of(endpoint, "state/"), {"action": "resume"})
+        assert answer.url == page_of(endpoint)
+        return said(client.get(answer.url))[0]
+
+    def test_who_may_write_can_end_it(self, client, reader, paused):
+        assert "Try now" in text(client.get(page_of(paused)))
+        assert "Try now" not in text(reader.get(page_of(paused)))
+        assert reader.post(page_of(paused, "state/"), {"action": "resume"}).status_code == 403
+        add_deliveries(paused, 1, next_attempt_at=timezone.now())
+        assert self.end(client, paused) == (
+            f"{self.NOTE} What waits is tried now. If that fails, it is paused again."
+        )
+        page = client.get(page_of(paused))
+        assert page.context["condition"].words == "failing" and "Try now" not in text(page)
+
+    def test_it_says_where_nothing_is_tried(self, client, paused):
+        later = timezone.now() + timedelta(hours=1)
+        add_deliveries(paused, 1, next_attempt_at=later)
+        assert "Nothing is due now" in self.end(client, paused)
+        Endpoint.objects.update(enabled=False)
+        assert "It is disabled" in self.end(client, paused)
+
+    def test_one_that_asked_for_it_is_tried_too(self, client, endpoint):
+        assert "Try now" not in text(client.get(page_of(endpoint)))
+        set_health(endpoint, held_until=timezone.now() + timedelta(minutes=5))
+        page = text(client.get(page_of(endpoint)))
+        assert "It asked for a pause" in page and "Try now" in page
+
+
 class TestHealth:
     def test_nothing_was_sent_yet(self, client, endpoint):
         page = text(client.get(page_of(endpoint)))
@@ -187,3 +236,27 @@ def test_a_url_as_a_script_is_only_a_url(client, make_endpoint):
         page = text(client.get(page_of(evil, path)))
         assert "<script>alert" not in page and "<b>x</b>" not in page
     assert "<script>alert" not in text(client.get(LIST))
+
+
+@pytest.mark.parametrize("address", [LIST, "/webhooks/deliveries/"])
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_an_engine_that_stands_still_is_said_on_top(client, endpoint, address, headers):
+    def page() -> str:
+        return text(client.get(address, headers=headers))
+
+    assert 'id="behind"' not in page()
+    due = timezone.now() - timedelta(minutes=2.5)
+    Endpoint.objects.update(updated_at=due)
+    made = add_deliveries(endpoint, 2, next_attempt_at=due)
+    assert (
+        "Nothing has been sent for 2 min although 2 deliveries are due: is the consumer"
+        ' <code>deliveries</code> running? See <a id="behind-operations" href="/operations/">'
+    ) in page()
+    Attempt.objects.create(delivery=made[0], endpoint=endpoint, number=1)
+    assert "Sending is behind: 2 deliveries are due, the oldest for 2 min." in page()
+    Delivery.objects.update(state="succeeded", next_attempt_at=None)
+    assert 'id="behind"' not in page()
+    Attempt.objects.all().delete()
+    Event.objects.filter(pk=made[0].event_id).delete()
+    Event.objects.update(occurred_at=due)
+    assert "Nothing has been sent for 2 min although 1 event waits" in page()
