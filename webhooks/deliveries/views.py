@@ -165,15 +165,16 @@ def replay(request: HttpRequest) -> HttpResponse:
     wrong = "since" not in given or bool(given["since"]) != bool(since.key)
     wrong |= bool(given.get("endpoint")) != (endpoint_id is not None)
     refused = request.method == "POST" and wrong
+    endpoint = next((each for each in endpoints if each.pk == endpoint_id), None)
     if request.method == "POST" and not refused:
-        _say(request, again.replay_failed(actor_of(request), start, endpoint_id))
+        _say(request, again.replay_failed(actor_of(request), start, endpoint_id), endpoint)
         query = None if endpoint_id is None else {"endpoint": endpoint_id}
         return redirect(reverse("webhooks:deliveries", query=query))
     context: dict[str, Any] = {
         "since": since,
         "periods": periods.NAMES,
         "endpoints": endpoints,
-        "endpoint": next((each for each in endpoints if each.pk == endpoint_id), None),
+        "endpoint": endpoint,
         "count": again.count_failed(start, endpoint_id),
         "at_most": again.AT_MOST,
         "keep_days": settings.EVENT_KEEP_DAYS,
@@ -186,10 +187,12 @@ def replay(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _say(request: HttpRequest, sent: int) -> None:
+def _say(request: HttpRequest, sent: int, endpoint: Endpoint | None) -> None:
     if not sent:
         messages.info(request, "Nothing is sent again: nothing failed in that time.")
         return
-    what = "1 delivery is" if sent == 1 else f"{sent:,} deliveries are"
+    what = "1 delivery is sent" if sent == 1 else f"{sent:,} deliveries are sent"
+    waits = endpoint is not None and not endpoint.enabled
+    when = " once the endpoint is enabled" if waits else ""
     more = " There are more: replay again." if sent >= again.AT_MOST else ""
-    messages.success(request, f"{what} sent again.{more}")
+    messages.success(request, f"{what} again{when}.{more}")

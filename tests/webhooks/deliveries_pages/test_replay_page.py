@@ -101,6 +101,13 @@ def test_a_disabled_endpoint_is_pointed_out(client, make_endpoint, make_delivery
     )
 
 
+def test_what_waits_for_a_disabled_endpoint_is_said_so(client, make_endpoint, make_delivery):
+    endpoint = make_endpoint(enabled=False)
+    make_delivery(endpoint=endpoint, state="failed")
+    response = client.post(REPLAY, {"since": "24h", "endpoint": endpoint.pk}, follow=True)
+    assert said(response) == ["1 delivery is sent again once the endpoint is enabled."]
+
+
 def test_it_is_for_writers(client, viewer, failed):
     client.force_login(viewer)
     assert client.get(REPLAY).status_code == 403
