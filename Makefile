@@ -27,7 +27,7 @@ test: $(VENV)/.installed-for-tests lint  ## Lint, then all tests but soak; ARGS=
 
 soak: $(VENV)/.installed-for-tests  ## Full sizes and many faults, up to an hour
 	@$(BIN)/python -m config.services install-for-tests
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m pytest -m soak -n 0 $(ARGS)
 
 bench: $(VENV)/.installed-for-tests  ## Measure against bare baselines
 	@$(BIN)/python -m bench $(ARGS)

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
@@ -13,12 +14,17 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _folder_of_static_files():
+    """WhiteNoise warns of a missing one."""
+    settings.STATIC_ROOT.mkdir(exist_ok=True)
+
+
 @pytest.fixture(autouse=True)
 def _static_files_as_they_are(settings):
     """Without hashed names: nobody ran collectstatic. `live_server` serves them itself."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
-    settings.STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a missing one
 
 
 @pytest.fixture(autouse=True)

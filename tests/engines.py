@@ -1,8 +1,8 @@
-"""pytest plugin: one set of real engines per run, started before Django reads its settings.
+"""pytest plugin: one set of real engines per process, started before Django reads its settings.
 
 Loaded by `-p tests.engines` (pyproject.toml). PostgreSQL and Valkey start at once, Kafka and
 RabbitMQ with the first test that asks for them. An address given by the environment wins: that
-engine is not started.
+engine is not started. Nor does a process that leaves all tests to others start any.
 """
 
 import atexit
@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from config.services.kafka import Kafka
 from config.services.postgres import Postgres
 from config.services.rabbitmq import RabbitMQ
 from config.services.valkey import Valkey
+from tests.parallel import processes
 
 # A test database may be lost with the machine, but not by SIGKILL: commits still reach the kernel.
 FAST_POSTGRES = {"fsync": "off", "full_page_writes": "off"}
@@ -51,7 +53,7 @@ SETTINGS = {
 
 
 class Engines:
-    """The run's engines by name, and the environment that leads to them."""
+    """The process's engines by name, and the environment that leads to them."""
 
     def __init__(self) -> None:
         _remove_remains()
@@ -71,8 +73,9 @@ class Engines:
             os.environ.update({key: engine.variables()[key] for key in missing})
 
     def stop(self) -> None:
-        for engine in reversed(self.by_name.values()):
-            engine.close()
+        with ThreadPoolExecutor(len(MAKERS)) as pool:
+            for stopped in [pool.submit(engine.close) for engine in self.by_name.values()]:
+                stopped.result()
         shutil.rmtree(self.var_dir, ignore_errors=True)
 
 
@@ -90,8 +93,18 @@ KEY = pytest.StashKey[Engines]()
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """Runs around pytest-django's hook of this name, which loads the settings."""
-    engines = early_config.stash[KEY] = Engines()
     options = early_config.known_args_namespace
+    if processes(options):
+        # Django needs addresses here too; those who run the tests shall make their own.
+        environment = dict(os.environ)
+        engines = Engines()
+        try:
+            return (yield)
+        finally:
+            engines.stop()
+            os.environ.clear()
+            os.environ.update(environment)
+    engines = early_config.stash[KEY] = Engines()
     if not (options.help or options.version or options.collectonly):
         try:
             for name in AT_ONCE:
@@ -103,7 +116,18 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return (yield)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the last fixture's end. A process of several is killed soon after this."""
+    _stop(session.config)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    """Where no session came about."""
+    _stop(config)
+
+
+def _stop(config: pytest.Config) -> None:
     if KEY in config.stash:
         config.stash[KEY].stop()
 

@@ -231,18 +231,19 @@ def test_an_admin_adds_changes_and_switches_off_somebody(page, browser_context, 
     sign_in(admin)
     page.set_viewport_size(PHONE)
 
-    def look() -> None:
+    def look(title: str) -> None:
+        expect(page.get_by_role("heading", level=1)).to_contain_text(title)
         assert page.evaluate(ACCESSIBILITY) == []
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
     page.goto("/account/")
     page.get_by_role("button", name="Menu").click()
     page.get_by_role("link", name="Users").click()
-    look()
+    look("Users")
     page.get_by_label("Username").fill("bob.with-a-rather-long-name@example.org")
     page.get_by_label("Viewer").check()
     page.get_by_role("button", name="Add user").click()
-    look()
+    look("is added")
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     password = page.evaluate("navigator.clipboard.readText()")
@@ -250,14 +251,14 @@ def test_an_admin_adds_changes_and_switches_off_somebody(page, browser_context, 
     assert User.objects.get(username__startswith="bob").check_password(password)
 
     page.get_by_role("link", name="I have copied it").click()
-    look()
+    look("Users")
     page.get_by_role("link", name="bob").click()
-    look()
+    look("bob")
     page.get_by_label("Editor").check()
     page.get_by_role("button", name="Save role").click()
     expect(page.get_by_role("status")).to_contain_text("is an editor now.")
     page.get_by_role("link", name="Switch off").click()
-    look()
+    look("Switch off")
     page.get_by_role("button", name="Switch off").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("switched off")
     page.get_by_role("button", name="Switch on").click()

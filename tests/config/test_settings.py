@@ -73,14 +73,14 @@ def answers(tmp_path, tries: list[dict[str, str]]) -> list[str | None]:
 
 
 def read_by_settings() -> dict[str, str]:
-    """Name to reader (`env.int`, `url`) for every env.TYPE("NAME") and url("NAME")."""
+    """Name to reader (`env.int`, `url`) for every env.TYPE("NAME"), url("NAME") and the like."""
     return {
         call.args[0].value: ast.unparse(call.func)
         for call in ast.walk(ast.parse(SETTINGS))
         if isinstance(call, ast.Call)
         and call.args
         and isinstance(call.args[0], ast.Constant)
-        and re.match(r"(env\.(?!read_env)\w+|url)$", ast.unparse(call.func))
+        and re.match(r"(env\.(?!read_env)\w+|url|networks)$", ast.unparse(call.func))
     }
 
 
