@@ -7,6 +7,7 @@ jobs (imports, bulk changes) say what a step is.
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
 from django.conf import settings
@@ -36,6 +37,13 @@ class Work(ABC, Generic[J]):
     def step(self, job: J) -> bool:
         """Do the next piece of work in the current transaction; False when there is none now."""
 
+    def advance_seconds(self) -> float:
+        """How long one `advance` works; asked after each step."""
+        return settings.IMPORT_STEP_SECONDS
+
+    def leave(self, claim: claims.Claim) -> None:
+        """Called where an `advance` is over before its job, outside of any transaction."""
+
     @abstractmethod
     def with_work(self) -> QuerySet[J]:
         """Jobs that a step could move on now."""
@@ -58,7 +66,7 @@ class Work(ABC, Generic[J]):
 
 
 def advance(work: Work[J], job_id: int) -> bool:
-    """Work on a job for about IMPORT_STEP_SECONDS; returns whether more can be done now.
+    """Work on a job for `advance_seconds`; returns whether more can be done now.
 
     An unexpected error is recorded on the job and raised; the sweep tries again,
     and after IMPORT_MAX_STALLS claims without one step done the job fails with it.
@@ -71,11 +79,12 @@ def advance(work: Work[J], job_id: int) -> bool:
         reason = error or "the worker was stopped each time; is there enough memory?"
         work.finish(job_id, "failed", f"Tried {claim.stalls - 1} times in vain: {reason}")
         return False
-    deadline = time.monotonic() + settings.IMPORT_STEP_SECONDS
+    began = time.monotonic()
     try:
         while step(work, claim):
             work.changed(job_id)
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > work.advance_seconds():
+                work.leave(claim)
                 break
     except claims.ClaimLost as lost:
         logger.warning("%s: gave up, it has ended or another worker has it", lost)
@@ -95,8 +104,8 @@ def advance(work: Work[J], job_id: int) -> bool:
     return work.with_work().filter(pk=job_id).exists()
 
 
-def step(work: Work[J], claim: claims.Claim) -> bool:
-    """Do the next piece of work in one transaction; False when there is none now."""
+def step(work: Work[J], claim: claims.Claim, piece: Callable[[J], bool] | None = None) -> bool:
+    """Do `piece`, else the next step, in one transaction; False when there is no more now."""
     for repeat in range(REPEATS):
         try:
             with transaction.atomic():
@@ -105,7 +114,7 @@ def step(work: Work[J], claim: claims.Claim) -> bool:
                 if job.cancel_requested:
                     work.finish(job.pk, "cancelled", work.cancel_note(job))
                     return False
-                return work.step(job)
+                return (piece or work.step)(job)
         except (IntegrityError, OperationalError) as error:
             if repeat + 1 == REPEATS or not passes_by_itself(error):
                 raise

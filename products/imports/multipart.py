@@ -1,11 +1,11 @@
-"""A file in a multipart form, stored block by block while it arrives (POST /api/imports/)."""
+"""The file of POST /api/imports/, stored as an upload while it arrives."""
 
 from typing import Any
 
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, SkipFile, StopUpload
+from django.core.files.uploadhandler import StopUpload
 
+from config.multipart import StoringUploadHandler
 from products.models import Upload
 
 from . import uploads
@@ -22,53 +22,32 @@ class StoredFile(UploadedFile):
         """Nothing is open."""
 
 
-class BlockUploadHandler(FileUploadHandler):
-    """Stores the form field `file` as an upload; a request that is cut leaves nothing.
-
-    The request's length bounds the file's size, which is known only at its end.
-    """
-
-    chunk_size = 256 * 1024
+class BlockUploadHandler(StoringUploadHandler):
+    """Stores the form field `file` as an upload of `user`."""
 
     def __init__(self, user: Any, request: Any = None) -> None:
-        super().__init__(request)
-        self.user = user
-        self.upload: Upload | None = None
-        self.buffer = bytearray()
-        self.turn: uploads.Turn | None = None
+        super().__init__(_Upload(user), request)
 
-    def handle_raw_input(
-        self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
-    ) -> None:
-        self.bound = content_length
 
-    def new_file(self, field_name: str, *args: Any, **kwargs: Any) -> None:
-        super().new_file(field_name, *args, **kwargs)
-        if field_name != "file" or self.upload is not None:
-            raise SkipFile
+class _Upload:
+    """A Store that is an upload."""
+
+    def __init__(self, user: Any) -> None:
+        self._user = user
+        self._turn: uploads.Turn
+
+    def begin(self, file_name: str, bound: int) -> None:
         try:
-            self.upload = uploads.create_upload(self.user, self.file_name, self.bound)
-            self.turn = uploads.take_turn(self.upload.pk)
+            upload = uploads.create_upload(self._user, file_name, bound)
         except uploads.UploadTooLarge:
             raise StopUpload(connection_reset=False) from None
+        self._turn = uploads.take_turn(upload.pk)
 
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        self.buffer += raw_data
-        if len(self.buffer) >= settings.UPLOAD_BLOCK_BYTES:
-            self._store()
+    def append(self, data: bytes) -> None:
+        self._turn = uploads.append(self._turn, data)
 
-    def file_complete(self, file_size: int) -> StoredFile | None:
-        if self.upload is None:
-            return None
-        self._store()
-        return StoredFile(uploads.close(self.upload.pk), self.content_type)
+    def close(self, content_type: str | None) -> StoredFile:
+        return StoredFile(uploads.close(self._turn.upload_id), content_type)
 
-    def upload_interrupted(self) -> None:
-        if self.upload is not None:
-            uploads.purge(self.upload.pk)
-
-    def _store(self) -> None:
-        assert self.turn is not None
-        if self.buffer:
-            self.turn = uploads.append(self.turn, bytes(self.buffer))
-            self.buffer.clear()
+    def discard(self) -> None:
+        uploads.purge(self._turn.upload_id)

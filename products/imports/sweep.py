@@ -4,17 +4,15 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from config.jobs import runner
+from config.jobs import frozen, runner
 from products.models import Import, ImportReject, ImportState, Upload
 
 from . import pipeline, uploads
 
 logger = logging.getLogger(__name__)
-
-SILENT_TIMES = 4  # of IMPORT_STALE_SECONDS: as long as nobody parses one part
 
 
 def forgotten_imports() -> list[int]:
@@ -23,26 +21,8 @@ def forgotten_imports() -> list[int]:
 
 
 def end_frozen_holders() -> int:
-    """Cut off workers and web processes that went silent inside a transaction; returns how many.
-
-    Stopped, or lost with their machine, they keep the row of their import or upload locked.
-    In the middle of a COPY neither idle_in_transaction_session_timeout nor statement_timeout
-    ends them. A COPY may also wait for one who parses a nasty part: hence SILENT_TIMES.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a"
-            " WHERE a.datname = current_database() AND a.usename = current_user"
-            " AND a.state IN ('active', 'idle in transaction') AND a.wait_event_type = 'Client'"
-            " AND a.state_change < clock_timestamp() - make_interval(secs => %s)"
-            " AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted"
-            "   AND l.relation IN ('products_import'::regclass, 'products_upload'::regclass)"
-            "   AND l.mode = 'RowExclusiveLock')",
-            [settings.IMPORT_STALE_SECONDS * SILENT_TIMES],
-        )
-        if cursor.rowcount:
-            logger.warning("ended %s frozen inside a transaction", cursor.rowcount)
-        return cursor.rowcount
+    """Cut off who went silent while holding an import or an upload; returns how many."""
+    return frozen.end_holders(("products_import", "products_upload"))
 
 
 def purge() -> None:

@@ -83,8 +83,8 @@ class TusView(StrictQuery, APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        versioned = request.method not in ("OPTIONS", "GET")
-        if versioned and request.headers.get("Tus-Resumable") != VERSION:
+        versioned = {*self.allowed_methods} - {"OPTIONS", "GET"}  # all others get their 405
+        if request.method in versioned and request.headers.get("Tus-Resumable") != VERSION:
             raise WrongVersion
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:

@@ -33,6 +33,7 @@ def products(running_stockroom) -> str:
 def page(chromium, running_stockroom):
     context = chromium.new_context(base_url=running_stockroom.address)
     context.set_default_timeout(15_000)
+    context.set_default_navigation_timeout(30_000)  # the first page of a busy machine
     page = context.new_page()
     page.goto("/login/")
     page.get_by_label("Username").fill(running_stockroom.user)

@@ -1,9 +1,12 @@
 """The import page in a real browser, on a whole running Stockroom."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browsing import signed_in
 
 pytestmark = pytest.mark.browser
 
@@ -17,35 +20,9 @@ def rows(prefix: str, number: int, *, width: int = 60) -> str:
 
 
 @pytest.fixture
-def context(chromium, running_stockroom):
-    """A signed-in browser profile. Fails its test for a refused or foreign request."""
-    context = chromium.new_context(base_url=running_stockroom.address)
-    context.set_default_timeout(15_000)
-    wrong: list[str] = []
-
-    def watch(page: Page) -> None:
-        page.on(
-            "request", lambda r: r.url.startswith(running_stockroom.address) or wrong.append(r.url)
-        )
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                "Content Security Policy" in message.text and wrong.append(message.text)
-            ),
-        )
-
-    context.on("page", watch)
-    page = context.new_page()
-    page.goto("/login/")
-    page.get_by_label("Username").fill(running_stockroom.user)
-    page.get_by_label("Password").fill(running_stockroom.password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(re.compile("/products/$"))
-    page.close()
-    yield context
-    context.close()
-    assert wrong == []
+def context(chromium, running_stockroom) -> Iterator[BrowserContext]:
+    with signed_in(chromium, running_stockroom) as context:
+        yield context
 
 
 @pytest.fixture

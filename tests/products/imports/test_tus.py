@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import uuid
 
 import pytest
 from django.test import Client
@@ -176,6 +177,14 @@ def test_a_malformed_creation_says_what_is_wrong(client, headers, status):
     assert response.status_code == status
     assert error(response)
     assert Upload.objects.count() == 0
+
+
+@pytest.mark.parametrize("method", ["PUT", "TRACE"])
+def test_a_method_that_is_not_offered_is_told_so_whatever_the_version(user, method):
+    plain = Client()
+    plain.force_login(user)
+    assert plain.generic(method, "/api/uploads/").status_code == 405
+    assert plain.generic(method, f"/api/uploads/{uuid.uuid4()}/").status_code == 405
 
 
 def test_another_content_type_is_refused(client):

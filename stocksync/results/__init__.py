@@ -1,0 +1,1 @@
+"""What jobs found, for the pages: queries, words and views."""
