@@ -1,0 +1,1 @@
+"""Share prices: rows into Redis, a performance metric each minute."""
