@@ -1,0 +1,1 @@
+"""From the message to the balance: RabbitMQ, PostgreSQL, KeyDB."""

@@ -1,0 +1,197 @@
+"""RabbitMQ's queue into Postgres: batches, each committed before it is acknowledged.
+
+The queue is the specification's: durable, classic, no arguments; its messages have no id. Which of
+them come again after a crash is known by receipts.py and by what is kept of the last batches.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pika
+import pika.exceptions
+
+from . import headers, inbox
+from .inbox import Inserted, Kept, Message
+from .receipts import Receipt, Receipts
+from .tables import Numbers
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1_000
+# So many batches are on their way while one is inserted.
+AHEAD = 2
+# So long a first message waits for others.
+LINGER_SECONDS = 0.05
+POLL_SECONDS = 0.05
+# When nothing has come for so long after the start, the broker has no more to deliver again.
+SILENCE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10
+BLOCKED_SECONDS = 30.0
+RESOURCE_LOCKED, PRECONDITION_FAILED = 405, 406
+
+
+class Held(Exception):
+    """RabbitMQ still takes another consumer of the queue for alive."""
+
+
+class Intake:
+    """One channel and one session of Postgres; made anew after any failure.
+
+    Not for several threads.
+    """
+
+    def __init__(
+        self,
+        channel: Any,
+        queue: str,
+        database: Any,
+        numbers: Numbers,
+        *,
+        connect: Callable[[], Any],
+        batch: int = BATCH,
+    ) -> None:
+        """Begins to consume. `database` is psycopg2's connection; `connect` opens another one to
+        RabbitMQ. Raises what both raise, and Held.
+        """
+        self._channel, self._queue, self._database = channel, queue, database
+        self._numbers, self._batch = numbers, batch
+        self._arrived: list[tuple[int, Message]] = []
+        self._first_at = self._last_at = time.monotonic()
+        self._without_since: float | None = None
+        lock(channel, queue)
+        self._receipts = Receipts(channel, queue, connect)
+        with database, database.cursor() as cursor:
+            self._kept: Kept | None = inbox.kept(cursor)
+        channel.tx_select()
+        # All that may come again must fit in, or it could not be compared.
+        channel.basic_qos(prefetch_count=min(max(AHEAD * batch, len(self._kept.digests)), 65_535))
+        channel.basic_consume(queue, self._on_message, exclusive=True)
+
+    def _on_message(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self._last_at = time.monotonic()
+        if not self._arrived:
+            self._first_at = self._last_at
+        message = Message(body, readable_id(properties.message_id), method.redelivered)
+        self._arrived.append((method.delivery_tag, message))
+
+    def step(self) -> Inserted | None:
+        """Wait a moment for messages and insert a batch where there is one."""
+        channel, arrived = self._channel, self._arrived
+        ready = self._kept is None and len(arrived) >= self._batch
+        channel.connection.process_data_events(time_limit=0 if ready else POLL_SECONDS)
+        if not channel.is_open or not channel.consumer_tags:
+            raise pika.exceptions.AMQPChannelError(f"the broker has ended reading {self._queue}")
+        receipt = self._receipts.take()
+        if receipt is None:
+            self._without_since = self._without_since or time.monotonic()
+            return None
+        self._without_since = None
+        if self._kept is not None:
+            self._compare(self._kept, receipt)
+            return None
+        full = len(arrived) >= self._batch
+        if not arrived or not (full or self._waited(self._first_at) > LINGER_SECONDS):
+            return None
+        return self._insert(receipt)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds messages, or does not know yet which of them come again."""
+        return bool(self._arrived) or self._kept is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has come for a while."""
+        return not self.busy and self._waited(self._last_at) > SILENCE_SECONDS
+
+    @property
+    def waits_for_receipts(self) -> bool:
+        """Whether RabbitMQ takes no messages of ours: perhaps it is out of memory or disk."""
+        since = self._without_since
+        return since is not None and self._waited(since) > SILENCE_SECONDS
+
+    def _compare(self, kept: Kept, receipt: Receipt) -> None:
+        """Once it is known which of the last batches come again: acknowledge them."""
+        messages = [message for _, message in self._arrived]
+        wanted = kept.open_since(receipt.name)
+        if wanted:
+            fresh = any(not message.redelivered for message in messages)
+            enough = fresh or len(messages) >= len(kept.digests)
+            same = [each.digest for each in messages[:wanted]] == kept.digests[-wanted:]
+            if not (same or enough or self._waited(self._last_at) > SILENCE_SECONDS):
+                return
+            again = inbox.again(kept, wanted, messages)
+            if again:
+                logger.info("ledger: %d messages came again and are in the table already", again)
+                self._acknowledge(again)
+        self._kept = None
+
+    def _insert(self, receipt: Receipt) -> Inserted:
+        batch = [message for _, message in self._arrived[: self._batch]]
+        with self._database, self._database.cursor() as cursor:
+            inserted = inbox.insert(cursor, batch, self._numbers, receipt.name)
+        self._acknowledge(len(batch))
+        return inserted
+
+    def _acknowledge(self, count: int) -> None:
+        """The first messages and the receipt, both or neither."""
+        last = self._arrived[count - 1][0]
+        self._channel.basic_ack(last, multiple=True)
+        self._receipts.use(last)
+        self._channel.tx_commit()
+        del self._arrived[:count]
+        self._first_at = time.monotonic()
+
+    @staticmethod
+    def _waited(since: float) -> float:
+        return time.monotonic() - since
+
+
+def readable_id(found: str | bytes | None) -> str | None:
+    """An id that Postgres can keep; an empty one is none. One that is no UTF-8 comes as bytes."""
+    text = found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else found
+    return text.replace("\0", "\\0") if text else None
+
+
+def connect(url: str) -> pika.BlockingConnection:
+    """Raises pika.exceptions.AMQPError, OSError."""
+    headers.pass_over_unreadable()
+    parameters = pika.URLParameters(url)
+    if parameters.heartbeat is None:  # where the address says ?heartbeat=…, that is it
+        parameters.heartbeat = HEARTBEAT_SECONDS
+    parameters.blocked_connection_timeout = BLOCKED_SECONDS
+    return pika.BlockingConnection(parameters)
+
+
+def declare(connection: pika.BlockingConnection, queue: str) -> tuple[Any, str]:
+    """A channel on which `queue` is there, as the specification has it or as others made it.
+
+    And how it is different, "" where it is not.
+    """
+    channel = connection.channel()
+    try:
+        channel.queue_declare(queue, durable=True)
+    except pika.exceptions.ChannelClosedByBroker as error:
+        if error.reply_code != PRECONDITION_FAILED:
+            raise
+        channel = connection.channel()
+        channel.queue_declare(queue, passive=True)
+        return channel, error.reply_text
+    return channel, ""
+
+
+def lock(channel: Any, queue: str) -> None:
+    """Keep other instances from `queue` as long as this connection lasts.
+
+    RabbitMQ gives a lock back after what the connection held, so that all that comes again is there
+    when the next one has it. Raises Held.
+    """
+    try:
+        channel.queue_declare(f"{queue}.lock", exclusive=True)
+    except pika.exceptions.ChannelClosedByBroker as error:
+        if error.reply_code != RESOURCE_LOCKED:
+            raise
+        words = f"RabbitMQ to give up another consumer of {queue}: {2 * HEARTBEAT_SECONDS} s or so"
+        raise Held(words) from None

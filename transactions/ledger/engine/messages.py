@@ -1,0 +1,81 @@
+"""A message of the queue, by the specification `{"id": 1, "value": 600}`: pure."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+MAX_BYTES = 64 * 1024
+WHOLE = re.compile(r"-?[0-9]{1,18}")
+# Far beyond any amount of money, and within what Postgres keeps exactly.
+NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,2})?")
+SHOWN = 80
+
+
+class Transaction(NamedTuple):
+    """An amount of a provider, to the last digit."""
+
+    provider: int
+    value: Decimal
+
+
+class Refusal(NamedTuple):
+    """Why a message can't be taken."""
+
+    reason: str
+    detail: str
+
+
+class _Number(str):
+    """A number of JSON as it is written."""
+
+    __slots__ = ()
+
+
+def read(body: bytes) -> Transaction | Refusal:
+    """What a message says. Numbers may be text, and id and value stand among other fields."""
+    if len(body) > MAX_BYTES:
+        return Refusal("too_large", f"{len(body)} bytes, {MAX_BYTES} at most")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        return Refusal("not_utf8", f"byte {error.start} is not UTF-8")
+    try:
+        found = _decode(text)
+    except RecursionError:
+        return Refusal("not_json", "too deeply nested")
+    except ValueError as error:
+        return Refusal("not_json", str(error)[:200])
+    if not isinstance(found, dict):
+        return Refusal("not_object", "the message is no JSON object")
+    for name in ("id", "value"):
+        if name not in found:
+            return Refusal("missing_field", f"there is no {name}")
+    provider = _whole(found["id"])
+    if provider is None:
+        return Refusal("bad_id", f"id {_shown(found['id'])} is no whole number")
+    value = _amount(found["value"])
+    if value is None:
+        return Refusal("bad_value", f"value {_shown(found['value'])} is no number, or too long")
+    return Transaction(provider, value)
+
+
+def _whole(found: Any) -> int | None:
+    text = _text(found)
+    return int(text) if text is not None and WHOLE.fullmatch(text) else None
+
+
+def _amount(found: Any) -> Decimal | None:
+    text = _text(found)
+    return Decimal(text) if text is not None and NUMBER.fullmatch(text) else None
+
+
+def _text(found: Any) -> str | None:
+    return found.strip() if isinstance(found, str) else None
+
+
+def _shown(found: Any) -> str:
+    return repr(str(found)[:SHOWN])
+
+
+_decode = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_Number).decode
