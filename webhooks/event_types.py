@@ -1,6 +1,8 @@
-"""What endpoints can be told of: the names, and a sample of each for tests and documentation.
+"""What there is to tell of: the names, and a sample of each for tests and documentation.
 
-Pure. products/catalogue/events.py emits them; a test holds the samples to what it emits.
+Pure. Endpoints choose from EVENT_TYPES, which products/catalogue/events.py emits. What callbacks
+tell, and no endpoint gets, is ORDER_DECIDED (transactions/orders/callbacks.py). Tests hold the
+samples to what is emitted.
 """
 
 from dataclasses import dataclass
@@ -80,6 +82,31 @@ EVENT_TYPES = {
 }
 
 
+ORDER_DECIDED = EventType(
+    "order.decided",
+    "An order was accepted or denied.",
+    {
+        "order_id": "0b9c5bb2-c9c8-4b7e-8a3f-3f0c2f1d4e5a",
+        "user": "user2",
+        "stockname": "stock1",
+        "quantity": "100",
+        "status": "Accept",
+        "reason": None,
+        "detail": "",
+        "price": "2490.5",
+        "amount": "249050",
+        "credit_before": "150000000",
+        "credit_after": "149750950",
+        "received_at": "2026-03-02T10:00:00.102030Z",
+        "verification_began_at": "2026-03-02T10:00:00.112233Z",
+        "verified_at": "2026-03-02T10:00:07.118000Z",
+        "decided_at": "2026-03-02T10:00:07.131415Z",
+    },
+)
+
+LOGGED = (*EVENT_TYPES, ORDER_DECIDED.name)  # names that deliveries have
+
+
 def known(name: str) -> bool:
-    """Whether there are events of that type."""
+    """Whether endpoints can be told of events of that type."""
     return name in EVENT_TYPES

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import SET_NULL, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 
 from .endpoints import service
 from .models import Attempt, Delivery, DeliveryState, Endpoint, Event, Secret
@@ -24,6 +25,7 @@ def purge(now: datetime) -> int:
     Deliveries go with their events, also those that still wait, but not while they are sent: the
     next call has these.
     """
+    _end_callbacks_of_nobody()
     service.end_deliveries_of_deleted()
     deleted = _count(Secret.objects.filter(expires_at__lt=now))
     before = now - timedelta(days=settings.EVENT_KEEP_DAYS)
@@ -32,7 +34,7 @@ def purge(now: datetime) -> int:
         deleted += some
         if not some:
             break
-    deleted += _forget_endpoints()
+    deleted += _forget_endpoints(before)
     if deleted:
         logger.info("webhooks: purged %s rows", deleted)
     return deleted
@@ -54,16 +56,36 @@ def _forget_some(before: datetime, now: datetime) -> int:
             .exclude(state=DeliveryState.SENDING, claimed_until__gt=now)
         )
         deliveries = list(free.values_list("pk", flat=True)[:DELIVERIES_AT_ONCE])
+        _forget_mentions(deliveries)
         deleted = _count(Attempt.objects.filter(delivery__in=deliveries))
         deleted += _count(Delivery.objects.filter(pk__in=deliveries))
         left = Exists(Delivery.objects.filter(event=OuterRef("pk")))
         return deleted + _count(Event.objects.filter(~left, pk__in=events))
 
 
-def _forget_endpoints() -> int:
-    """Delete the deleted endpoints of which no delivery speaks any more."""
+def _forget_mentions(deliveries: list[int]) -> None:
+    """Have the rows of other areas let go of these deliveries, as Django's cascade would."""
+    for relation in Delivery._meta.related_objects:
+        if relation.on_delete is SET_NULL:
+            name = relation.field.name
+            rows = relation.related_model._base_manager.filter(**{f"{name}__in": deliveries})
+            rows.update(**{name: None})
+
+
+def _end_callbacks_of_nobody() -> None:
+    """Delete the callbacks of deleted accounts: no secret signs them any more."""
+    orphans = Endpoint.objects.filter(for_callbacks=True, created_by=None, deleted_at=None)
+    orphans.update(deleted_at=Now())
+
+
+def _forget_endpoints(before: datetime) -> int:
+    """Delete the endpoints of which no delivery speaks any more, deleted or for callbacks.
+
+    Those for callbacks since `before`: clients choose the hosts, and there may be ever new ones.
+    """
     with transaction.atomic():
-        gone = Endpoint.objects.select_for_update(skip_locked=True).exclude(deleted_at=None)
+        unwanted = ~Q(deleted_at=None) | Q(for_callbacks=True, created_at__lt=before)
+        gone = Endpoint.objects.select_for_update(skip_locked=True).filter(unwanted)
         spoken_of = Exists(Delivery.objects.filter(endpoint=OuterRef("pk")))
         ids = list(gone.filter(~spoken_of).values_list("pk", flat=True))
         # Asked again: they are locked now, so that none can be added.

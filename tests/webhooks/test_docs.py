@@ -16,7 +16,7 @@ from products.catalogue import deletions, editing
 from products.catalogue.events import ONE_EVENT_EACH
 from webhooks import api_urls
 from webhooks.deliveries import replay, search
-from webhooks.endpoints import fields, service
+from webhooks.endpoints import fields, rotation, service
 from webhooks.engine import breaker, message, schedule
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Endpoint, Event
@@ -234,7 +234,7 @@ def test_the_schedule_is_the_default():
         f"doubles the pause, up to {breaker.MAX_PAUSE_SECONDS // 60} minutes",
         f"after {settings.WEBHOOK_DISABLE_AFTER_HOURS:g} hours (5 days) of nothing but failures",
         f"For {settings.WEBHOOK_ROTATION_HOURS:g} hours each message carries two signatures",
-        f"At most {service.MAX_SECRETS} secrets sign at a time",
+        f"At most {rotation.MAX_SECRETS} secrets sign at a time",
         f"Keep each `webhook-id` for {settings.EVENT_KEEP_DAYS:g} days",
         f"attempts are kept for {settings.EVENT_KEEP_DAYS:g} days",
         f"Of a SKU its newest {search.EVENTS_AT_MOST:,} events are looked at",

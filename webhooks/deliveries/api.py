@@ -18,10 +18,11 @@ from config.api_pages import NewestFirst, bad_cursor
 from config.api_schema import LOCATION, refused
 from config.listing import Page
 from webhooks.endpoints.api import WebhooksView
-from webhooks.event_types import EVENT_TYPES
+from webhooks.event_types import LOGGED
 from webhooks.models import Attempt, Delivery, DeliveryState, Endpoint
 
-from . import log, replay, search
+from . import callbacks, log, replay, search
+from .callbacks import NO_DELIVERY
 from .serializers import (
     AttemptSerializer,
     DeliveryDetailSerializer,
@@ -31,7 +32,6 @@ from .serializers import (
     ReplayInput,
 )
 
-NO_DELIVERY = "There is no such delivery. Old ones are let go of."
 NO_ENDPOINT = "There is no endpoint with this id."
 FILTERS = [
     OpenApiParameter(
@@ -39,7 +39,7 @@ FILTERS = [
         {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
         description="Id of an endpoint, also of a deleted one.",
     ),
-    OpenApiParameter("event_type", enum=list(EVENT_TYPES)),
+    OpenApiParameter("event_type", enum=list(LOGGED)),
     OpenApiParameter("state", enum=DeliveryState.values),
     OpenApiParameter(
         "since",
@@ -73,7 +73,9 @@ class LogPages(NewestFirst):
                 raise bad_cursor()
             edges = {"after" if cursor.reverse else "before": int(cursor.position)}
         self.page = log.find(view.query["filter"], size=self.get_page_size(request), **edges)
-        return self.page.rows
+        if callbacks.may_see(request):
+            return self.page.rows
+        return [row for row in self.page.rows if not row.endpoint.for_callbacks]
 
     def get_next_link(self) -> str | None:
         return self._link(self.page.older, reverse=False)
@@ -101,7 +103,8 @@ class DeliveryList(StrictQuery, generics.ListAPIView):
         description=(
             "By pages: follow `next` until it is null. With several filters, but not with"
             " `webhook_id` or `sku`, a page may have few rows or none, while `next` goes on to"
-            " older ones."
+            " older ones. Callbacks of orders are shown to tokens that may also read orders"
+            " (`orders:read`) of all trading users."
         ),
         parameters=FILTERS,
     )
@@ -119,6 +122,7 @@ class DeliveryDetail(WebhooksView):
         responses=DeliveryDetailSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:
+        callbacks.check(request, pk)
         try:
             delivery = log.get(pk)
         except Delivery.DoesNotExist:
@@ -145,8 +149,7 @@ class AttemptList(StrictQuery, generics.ListAPIView):
     def get_queryset(self) -> QuerySet[Attempt]:
         if getattr(self, "swagger_fake_view", False):
             return Attempt.objects.none()
-        if not Delivery.objects.filter(pk=self.kwargs["pk"]).exists():
-            raise NotFound(NO_DELIVERY)
+        callbacks.check(self.request, self.kwargs["pk"])
         return log.attempts(self.kwargs["pk"])
 
 
@@ -169,6 +172,7 @@ class Retry(WebhooksView):
     )
     def post(self, request: Request, pk: int) -> Response:
         no_body(request)
+        callbacks.check(request, pk)
         try:
             delivery = replay.retry(actor_of(request), pk)
         except Delivery.DoesNotExist:
@@ -214,4 +218,5 @@ class Replay(WebhooksView):
 
 
 def _is_live(endpoint_id: int) -> bool:
-    return Endpoint.objects.filter(pk=endpoint_id, deleted_at=None).exists()
+    live = Endpoint.objects.filter(pk=endpoint_id, deleted_at=None, for_callbacks=False)
+    return live.exists()

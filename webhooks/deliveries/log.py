@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from config.api_input import MAX_ID
 from config.listing import Page, newest_first
-from webhooks.event_types import EVENT_TYPES
+from webhooks.event_types import LOGGED
 from webhooks.models import Attempt, Delivery, DeliveryState
 
 from . import search, walk
@@ -77,7 +77,7 @@ def read(
     known = number and 0 < int(endpoint) <= MAX_ID
     if endpoint and not known:
         wrong["endpoint"] = ["This is no id of an endpoint: a whole number."]
-    for name, words in (("event_type", list(EVENT_TYPES)), ("state", DeliveryState.values)):
+    for name, words in (("event_type", list(LOGGED)), ("state", DeliveryState.values)):
         if text[name] and text[name] not in words:
             wrong[name] = [f"Use one of: {', '.join(words)}."]
     since = None

@@ -46,6 +46,11 @@ class DeliverySerializer(serializers.ModelSerializer):
     url = serializers.HyperlinkedIdentityField(view_name="webhook-delivery")
     endpoint = DeliveryEndpointSerializer()
     event = DeliveryEventSerializer()
+    callback_url = serializers.CharField(
+        source="url",
+        help_text="Where a callback is sent to: its `endpoint`, the host, is in no list. Empty for"
+        " what goes to an endpoint.",
+    )
     state = serializers.ChoiceField(DeliveryState.choices)
     state_label = serializers.CharField(source="get_state_display", help_text="`state` in words.")
     attempts_made = serializers.IntegerField()
@@ -68,6 +73,7 @@ class DeliverySerializer(serializers.ModelSerializer):
             "url",
             "endpoint",
             "event",
+            "callback_url",
             "state",
             "state_label",
             "attempts_made",

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.accounts.actors import actor_of
 from config.accounts.permissions import requires
 from config.listing import row_id
-from webhooks.event_types import EVENT_TYPES
+from webhooks.event_types import LOGGED
 from webhooks.models import Delivery, DeliveryState, Endpoint, Event
 
 from . import log, periods, search, words
@@ -34,7 +34,8 @@ SOON_SECONDS = 60  # an attempt this near is waited for
 @require_safe
 def delivery_list(request: HttpRequest) -> HttpResponse:
     """The log by `q` (SKU or webhook-id), the other filters and a page; for htmx only its rows."""
-    endpoints = list(Endpoint.objects.order_by("description", "url", "pk"))
+    named = Endpoint.objects.filter(for_callbacks=False)
+    endpoints = list(named.order_by("description", "url", "pk"))
     since = Since.from_query(request.GET, timezone.now())
     filter, query = _filter(request.GET, since, {each.pk for each in endpoints})
     before, after = row_id(request, "before"), row_id(request, "after")
@@ -53,7 +54,7 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
         "since": since,
         "periods": periods.NAMES,
         "states": DeliveryState.choices,
-        "event_types": list(EVENT_TYPES),
+        "event_types": list(LOGGED),
         "endpoints": [each for each in endpoints if each.deleted_at is None],
         "deleted_endpoints": [each for each in endpoints if each.deleted_at is not None],
         "filtered": bool(query),
@@ -74,8 +75,11 @@ def _add_what_rows_need(rows: list[Delivery]) -> None:
     """Their endpoints' health, and `subject`: of the events' data only what it takes."""
     prefetch_related_objects(rows, "endpoint__health")
     events = Event.objects.filter(pk__in={row.event_id for row in rows})
-    found = events.values_list("pk", "data__product__sku", "data__count")
-    data = {pk: {"product": {"sku": sku}, "count": count} for pk, sku, count in found}
+    found = events.values_list("pk", "data__product__sku", "data__count", "data__order_id")
+    data = {
+        pk: {"product": {"sku": sku}, "count": count, "order_id": order_id}
+        for pk, sku, count, order_id in found
+    }
     for row in rows:
         row.subject = words.subject(data.get(row.event_id))
 
@@ -87,7 +91,7 @@ def _filter(
     endpoint = _endpoint(given, endpoints)
     event_type, state = given.get("event_type", ""), given.get("state", "")
     text = given.get("q", "").replace("\0", "").strip()
-    event_type = event_type if event_type in EVENT_TYPES else ""
+    event_type = event_type if event_type in LOGGED else ""
     state = state if state in DeliveryState else ""
     query = {
         "q": text,
@@ -147,7 +151,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     except again.EndpointDeleted as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, f"It is sent again to {words.name(found.endpoint)}.")
+        messages.success(request, f"It is sent again to {words.receiver(found)}.")
     return redirect("webhooks:delivery", pk=pk)
 
 
@@ -155,7 +159,8 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 @requires("webhooks:write")
 def replay(request: HttpRequest) -> HttpResponse:
     """Show how many failed deliveries would be sent again, then do it."""
-    endpoints = list(Endpoint.objects.filter(deleted_at=None).order_by("description", "url", "pk"))
+    live = Endpoint.objects.filter(deleted_at=None, for_callbacks=False)
+    endpoints = list(live.order_by("description", "url", "pk"))
     given = request.POST if request.method == "POST" else request.GET
     default = "24h" if given is request.GET else ""
     since = Since.from_query(given, timezone.now(), default)

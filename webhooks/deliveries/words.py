@@ -88,12 +88,14 @@ def span(seconds: float) -> str:
 
 
 def subject(data: Any) -> str:
-    """What an event is about, "" where its data don't say: a SKU, or how many products."""
+    """What an event is about, "" where its data don't say: a SKU, how many products, an order."""
     match data:
         case {"product": {"sku": str(sku)}}:
             return sku
         case {"count": int(count)}:
             return f"{count:,} product{'' if count == 1 else 's'}"
+        case {"order_id": str(order_id)}:
+            return order_id
     return ""
 
 
@@ -127,6 +129,12 @@ def place(endpoint: Endpoint) -> str:
     """An endpoint's URL without its scheme."""
     url: str = endpoint.url
     return url.partition("://")[2] or url
+
+
+def receiver(delivery: Delivery) -> str:
+    """What people call who gets it: the endpoint's name, or a callback's own URL."""
+    url: str = delivery.url
+    return url.partition("://")[2] or name(delivery.endpoint)
 
 
 def name(endpoint: Endpoint) -> str:

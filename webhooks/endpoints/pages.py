@@ -21,7 +21,7 @@ def short(endpoint: Endpoint) -> str:
 
 def gone(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that the endpoint was deleted. Raises Http404 where there never was one."""
-    endpoint = Endpoint.objects.filter(pk=pk).exclude(deleted_at=None).first()
+    endpoint = Endpoint.objects.filter(pk=pk, for_callbacks=False).exclude(deleted_at=None).first()
     if endpoint is None:
         raise Http404
     context = {"endpoint": endpoint, "keep_days": days(settings.EVENT_KEEP_DAYS)}

@@ -7,10 +7,9 @@ other.
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -23,6 +22,7 @@ from webhooks.engine.fan_out import fan_out
 from webhooks.event_types import EVENT_TYPES
 from webhooks.models import Delivery, Endpoint, Event, Health, Secret
 
+from . import rotation
 from .fields import FIELDS, EndpointValues, FieldErrors, check_event_type
 
 __all__ = [
@@ -48,21 +48,23 @@ logger = logging.getLogger(__name__)
 MAX_ENDPOINTS = (
     100  # each gets every event that it wants: 100 of them make 100 requests of one edit
 )
-MAX_SECRETS = 5  # that sign at once: each makes the signature's header longer by 47 characters
 DELETED = "The endpoint was deleted."
 ENDED_AT_ONCE = 1_000  # deliveries of one UPDATE
 ENDED_AT_MOST = 20_000  # of one request, a second or two; the sweep ends the rest
 FANNED_OUT_AT_MOST = 50  # times 200 events, in one request: some seconds
 CREATING = 0x53_54_57_45  # number of the advisory lock that who adds an endpoint holds
 
+# Materialized, so that `most` are looked for once: as a subquery of IN, they may be looked for, and
+# others found, for each row of the table that is thought to be small.
 END_DELIVERIES = """
-UPDATE webhooks_delivery SET state = 'failed', last_error = %(error)s, next_attempt_at = NULL,
-    finished_at = clock_timestamp()
-WHERE id IN (
+WITH waiting AS MATERIALIZED (
     SELECT d.id FROM webhooks_endpoint n JOIN webhooks_delivery d ON d.endpoint_id = n.id
     WHERE n.deleted_at IS NOT NULL AND d.state = 'pending'
     LIMIT %(most)s FOR UPDATE OF d SKIP LOCKED
 )
+UPDATE webhooks_delivery SET state = 'failed', last_error = %(error)s, next_attempt_at = NULL,
+    finished_at = clock_timestamp()
+WHERE id IN (SELECT id FROM waiting)
 """
 
 
@@ -85,8 +87,8 @@ class TooMany(Exception):
 
 
 def live() -> Any:
-    """Those that are not deleted."""
-    return Endpoint.objects.filter(deleted_at=None)
+    """Those that are not deleted, without the hosts of callbacks."""
+    return Endpoint.objects.filter(deleted_at=None, for_callbacks=False)
 
 
 def create(actor: Actor, values: EndpointValues) -> tuple[Endpoint, str]:
@@ -201,21 +203,12 @@ def end_deliveries_of_deleted(most: int = ENDED_AT_MOST) -> int:
 def rotate(actor: Actor, endpoint_id: int) -> str:
     """Make a new secret and return it. The present one signs on for WEBHOOK_ROTATION_HOURS.
 
-    So do those before it whose time is not over, up to MAX_SECRETS in all: the receiver knows at
-    least one of them. Raises Endpoint.DoesNotExist.
+    So do those before it whose time is not over, up to rotation.MAX_SECRETS in all: the receiver
+    knows at least one of them. Raises Endpoint.DoesNotExist.
     """
     with transaction.atomic():
         _locked(endpoint_id)
-        now = timezone.now()
-        secrets = Secret.objects.filter(endpoint=endpoint_id)
-        secrets.filter(expires_at__lte=now).delete()
-        secrets.filter(expires_at=None).update(
-            expires_at=now + timedelta(hours=settings.WEBHOOK_ROTATION_HOURS)
-        )
-        new = signing.new_secret()
-        Secret.objects.create(endpoint_id=endpoint_id, value=new)
-        too_many = secrets.order_by("-pk").values_list("pk", flat=True)[MAX_SECRETS:]
-        Secret.objects.filter(pk__in=list(too_many)).delete()
+        new = rotation.rotate(endpoint_id=endpoint_id)
     logger.info("webhook endpoint %s: secret rotated by %s", endpoint_id, actor.name)
     return new
 

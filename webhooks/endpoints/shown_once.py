@@ -4,10 +4,11 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest
 
-KEY = "webhooks.secrets"  # {endpoint's id as text: secret}
+KEY = "webhooks.secrets"  # {endpoint's id as text, or CALLBACKS: secret}
+CALLBACKS = "callbacks"  # in place of an id: the one that signs the person's callbacks
 
 
-def keep(request: HttpRequest, endpoint_id: int, secret: str) -> None:
+def keep(request: HttpRequest, endpoint_id: int | str, secret: str) -> None:
     """Have the endpoint's page show `secret` next time. Called in the transaction that made it.
 
     Written at once, so that it commits with the secret: a form that is sent twice is answered the
@@ -22,7 +23,7 @@ def keep(request: HttpRequest, endpoint_id: int, secret: str) -> None:
     request.session.modified = False  # the middleware would write it again, after it was shown
 
 
-def take(request: HttpRequest, endpoint_id: int) -> str:
+def take(request: HttpRequest, endpoint_id: int | str) -> str:
     """The secret to show now, "" where there is none; never again."""
     kept = dict(request.session.get(KEY, {}))
     secret: str = kept.pop(str(endpoint_id), "")

@@ -87,6 +87,9 @@ class Policy:
         )
 
 
+ANYWHERE = Policy(True, frozenset(), (ip_network("0.0.0.0/0"), ip_network("::/0")))
+
+
 @dataclass(frozen=True)
 class Target:
     """A URL taken apart: `host` in lower case without brackets and final dot, `path` with query."""
@@ -122,7 +125,7 @@ def check_url(url: str, policy: Policy) -> Target:
     if fragment is not None:
         raise Refused("The URL has a part after #, which is never sent. Leave it out.")
     if "@" in authority:
-        raise Refused("The URL has a user name or password. Use a custom header instead.")
+        raise Refused("The URL has a user name or password. Put a secret into its path instead.")
     host, port = _host_and_port(authority, DEFAULT_PORTS[scheme])
     if policy.ports and port not in policy.ports:
         allowed = ", ".join(map(str, sorted(policy.ports)))
@@ -132,6 +135,12 @@ def check_url(url: str, policy: Policy) -> Target:
     if (address := _literal(host)) is not None:
         check_address(str(address), policy)
     return Target(scheme, host, port, path if path.startswith("/") else f"/{path}")
+
+
+def origin(url: str) -> str:
+    """scheme://host:port of a URL, the default port left out. Raises Refused for what is no URL."""
+    target = check_url(url, ANYWHERE)
+    return f"{target.scheme}://{target.host_header}"
 
 
 def _host_and_port(authority: str, default: int) -> tuple[str, int]:

@@ -30,6 +30,7 @@ class Taken:
     event: Event  # without its data
     data: str  # of the event, as JSON: read by the attempt, which alone fails where it can't be
     endpoint: Endpoint
+    url: str  # where it goes: the endpoint's, or a callback's own
     secrets: tuple[str, ...]
     failing: bool  # its endpoint had failures
     started_at: datetime
@@ -45,7 +46,7 @@ LOST_FREELY = 3  # attempts of a delivery
 READY = """
 SELECT h.endpoint_id, h.failures_in_a_row
 FROM webhooks_health h JOIN webhooks_endpoint n ON n.id = h.endpoint_id
-WHERE n.enabled AND n.deleted_at IS NULL
+WHERE n.enabled AND n.deleted_at IS NULL AND n.for_callbacks = %(for_callbacks)s
     AND (h.held_until IS NULL OR h.held_until <= statement_timestamp())
     AND (h.failures_in_a_row > 0) = %(failing)s
     AND EXISTS (SELECT FROM webhooks_delivery d WHERE d.endpoint_id = n.id
@@ -71,7 +72,7 @@ ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
 # Above the cap, for somebody waits; but a thousand of them must not take all places.
 BY_HAND = """
 SELECT due.id FROM (
-    SELECT DISTINCT d.endpoint_id
+    SELECT DISTINCT d.endpoint_id, n.for_callbacks
     FROM webhooks_delivery d JOIN webhooks_endpoint n ON n.id = d.endpoint_id
     WHERE n.deleted_at IS NULL AND d.state = 'pending' AND d.by_hand
         AND d.next_attempt_at <= statement_timestamp()
@@ -81,8 +82,9 @@ CROSS JOIN LATERAL (
     WHERE endpoint_id = asked.endpoint_id AND state = 'pending' AND by_hand
         AND next_attempt_at <= statement_timestamp()
     ORDER BY next_attempt_at, id
-    LIMIT greatest(0, %(most)s - (SELECT count(*) FROM webhooks_delivery
-        WHERE endpoint_id = asked.endpoint_id AND state = 'sending'))
+    LIMIT greatest(0, 2 * CASE WHEN asked.for_callbacks THEN %(callbacks)s ELSE %(cap)s END
+        - (SELECT count(*) FROM webhooks_delivery
+            WHERE endpoint_id = asked.endpoint_id AND state = 'sending'))
     FOR UPDATE SKIP LOCKED
 ) due
 ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
@@ -94,7 +96,8 @@ WITH claimed AS (
         attempts_made = attempts_made + 1, by_hand = false, next_attempt_at = NULL,
         claimed_until = clock_timestamp() + make_interval(secs => %(lease)s)
     FROM webhooks_endpoint n WHERE d.id = ANY(%(ids)s) AND n.id = d.endpoint_id
-    RETURNING d.id, d.claim, d.attempts_made, d.tries, d.test, d.event_id, d.endpoint_id, n.url
+    RETURNING d.id, d.claim, d.attempts_made, d.tries, d.test, d.event_id, d.endpoint_id,
+        coalesce(nullif(d.url, ''), n.url) AS url
 ), begun AS (
     INSERT INTO webhooks_attempt (delivery_id, endpoint_id, number, state, url, request_headers,
         address, error, response_headers, response_body, response_truncated, started_at)
@@ -104,48 +107,83 @@ WITH claimed AS (
     RETURNING id AS attempt_id, delivery_id, started_at
 )
 SELECT c.id, c.claim, b.attempt_id, c.attempts_made, c.tries, c.test, c.event_id, c.endpoint_id,
-    h.failures_in_a_row > 0, b.started_at
+    c.url, h.failures_in_a_row > 0, b.started_at
 FROM claimed c JOIN begun b ON b.delivery_id = c.id
     JOIN webhooks_health h ON h.endpoint_id = c.endpoint_id
 ORDER BY c.id
 """
 
+# An endpoint's own ones, or those of whose callbacks they are.
 SECRETS = """
-SELECT endpoint_id, value FROM webhooks_secret
-WHERE endpoint_id = ANY(%s) AND (expires_at IS NULL OR expires_at > statement_timestamp())
-ORDER BY endpoint_id, id DESC
+SELECT n.id, s.value FROM webhooks_endpoint n JOIN webhooks_secret s
+    ON s.endpoint_id = n.id OR (n.for_callbacks AND s.owner_id = n.created_by_id)
+WHERE n.id = ANY(%s) AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())
+ORDER BY n.id, s.id DESC
 """
 
 
-def take(free: int, failing: int) -> list[Taken]:
+def take(free: int, failing: int, callbacks: int | None = None) -> list[Taken]:
     """Claim up to `free` deliveries that are due, `failing` of them for endpoints with failures.
+
+    Of those that nobody asked for at most `callbacks` are callbacks: their hosts are chosen by who
+    places orders, and thousands that hang must not take all places.
 
     What somebody asked for comes first, whatever its endpoint's circuit says and up to twice its
     cap, then what is for endpoints without failures. One whose circuit was open gets one attempt
     at a time.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        most = 2 * settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
-        ids = _column(cursor, BY_HAND, most=most, limit=free)
-        ids += _due(cursor, free - len(ids), failing=False)
-        ids += _due(cursor, min(failing, free - len(ids)), failing=True)
+        caps = {"cap": _cap(for_callbacks=False), "callbacks": _cap(for_callbacks=True)}
+        ids = _column(cursor, BY_HAND, **caps, limit=free)
+        callbacks = free if callbacks is None else callbacks
+        for with_failures in (False, True):
+            limit = min(free - len(ids), failing) if with_failures else free - len(ids)
+            due = _due(cursor, limit, callbacks, failing=with_failures)
+            ids += [delivery for delivery, _ in due]
+            failing -= len(due) if with_failures else 0
+            callbacks -= sum(for_callbacks for _, for_callbacks in due)
         if not ids:
             return []
         cursor.execute(CLAIM, {"ids": ids, "lease": settings.WEBHOOK_LEASE_SECONDS})
         return _with_what_they_need(cursor, cursor.fetchall())
 
 
-def _due(cursor: Any, limit: int, *, failing: bool) -> list[int]:
+def _due(cursor: Any, limit: int, callbacks: int, *, failing: bool) -> list[tuple[int, bool]]:
+    """Up to `limit` deliveries, of these up to `callbacks` callbacks: whether each is one."""
     if limit <= 0:
         return []
-    cursor.execute(READY, {"failing": failing})
-    ready = cursor.fetchall()
-    if not ready:
-        return []
-    cap = settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
-    most = [1 if failures >= settings.WEBHOOK_BREAK_AFTER else cap for _, failures in ready]
-    endpoints = [endpoint for endpoint, _ in ready]
-    return _column(cursor, DUE, endpoints=endpoints, most=most, limit=limit)
+    ready = {kind: _ready(cursor, failing, kind) for kind in (False, True)}
+    # A quarter of all places is for callbacks that wait: a backlog of other events needs the rest.
+    kept = max(0, callbacks - settings.WEBHOOK_IN_FLIGHT // 2) if ready[True] else 0
+    found: list[tuple[int, bool]] = []
+    for kind, most in ((False, limit - kept), (True, callbacks)):
+        most = min(most, limit - len(found))
+        if ready[kind] and most > 0:
+            places = [
+                1 if failures >= settings.WEBHOOK_BREAK_AFTER else _cap(for_callbacks=kind)
+                for _, failures in ready[kind]
+            ]
+            endpoints = [endpoint for endpoint, _ in ready[kind]]
+            ids = _column(cursor, DUE, endpoints=endpoints, most=places, limit=most)
+            found += [(delivery, kind) for delivery in ids]
+    return found
+
+
+def _ready(cursor: Any, failing: bool, for_callbacks: bool) -> list[tuple[int, int]]:
+    """Endpoints with something due, and their failures in a row; locked."""
+    cursor.execute(READY, {"failing": failing, "for_callbacks": for_callbacks})
+    rows: list[tuple[int, int]] = cursor.fetchall()
+    return rows
+
+
+def _cap(*, for_callbacks: bool) -> int:
+    """Attempts that one endpoint gets at once."""
+    cap: int = (
+        settings.WEBHOOK_CALLBACKS_IN_FLIGHT
+        if for_callbacks
+        else settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
+    )
+    return cap
 
 
 def _with_what_they_need(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> list[Taken]:
@@ -162,9 +200,10 @@ def _with_what_they_need(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> list[T
             event=events[row[6]],
             data=events[row[6]].text,
             endpoint=endpoints[row[7]],
+            url=row[8],
             secrets=secrets.get(row[7], ()),
-            failing=row[8],
-            started_at=row[9],
+            failing=row[9],
+            started_at=row[10],
         )
         for row in rows
     ]

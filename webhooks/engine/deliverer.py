@@ -111,7 +111,13 @@ class Deliverer:
         failing = sum(taken.failing for taken in under_way)
         free = settings.WEBHOOK_IN_FLIGHT - len(under_way)
         began = time.monotonic()
-        return more, began, claims.take(free, settings.WEBHOOK_IN_FLIGHT // 2 - failing)
+        callbacks = sum(taken.endpoint.for_callbacks for taken in under_way)
+        taken = claims.take(
+            free,
+            settings.WEBHOOK_IN_FLIGHT // 2 - failing,
+            settings.WEBHOOK_IN_FLIGHT * 3 // 4 - callbacks,
+        )
+        return more, began, taken
 
     def _limit_session(self) -> None:
         """A frozen engine must not hold its locks, nor this one wait for somebody else's."""
@@ -166,7 +172,7 @@ class Deliverer:
                 taken.test,
             )
             shown = message.shown(headers, endpoint.headers)
-            answer = await self._sender.send(Request(endpoint.url, headers, body))
+            answer = await self._sender.send(Request(taken.url, headers, body))
             # Many receivers say what they got when they do not like it, and viewers read the log.
             answer = message.without(answer, endpoint.headers.values())
         except Exception as error:  # ours: it must not keep all others from being sent

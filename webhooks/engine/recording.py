@@ -131,6 +131,8 @@ def _record(given: Sequence[Ended]) -> list[Ended]:
             and not one.taken.test
             # What the address before it answered says nothing of the present one.
             and one.taken.endpoint.url == urls[one.taken.endpoint.pk]
+            # 410 to a callback is about its own URL, not about the host.
+            and not (one.taken.endpoint.for_callbacks and verdicts[one.taken.attempt_id].gone)
         ]
         _update_health(cursor, counted, verdicts, health, now)
     return [one for one in given if one.taken.endpoint.pk not in health]
@@ -214,7 +216,8 @@ def _update_health(
             )
         )
         reason = _why_disable(state, now, [verdicts[one.taken.attempt_id] for one in attempts])
-        if reason:
+        # Nobody could enable one for callbacks again.
+        if reason and not attempts[0].taken.endpoint.for_callbacks:
             cursor.execute(DISABLE, [reason, endpoint])
             if cursor.rowcount:
                 logger.warning("webhook endpoint %s is disabled: %s", endpoint, reason)

@@ -33,6 +33,10 @@ class Delivery(models.Model):
     endpoint = models.ForeignKey(
         Endpoint, models.CASCADE, related_name="deliveries", db_index=False
     )
+    # A callback's own address; empty where it goes to its endpoint's.
+    url = models.CharField(
+        max_length=Endpoint.URL_CHARACTERS, blank=True, default="", db_default=""
+    )
     event_type = models.CharField(max_length=64)  # its event's, to filter by
     state = models.CharField(
         max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING
@@ -90,6 +94,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+    @property
+    def destination(self) -> str:
+        """The URL that its next attempt goes to."""
+        return self.url or self.endpoint.url
 
 
 class Attempt(models.Model):

@@ -8,13 +8,17 @@ from django.db.models.functions import Now
 
 
 class Endpoint(models.Model):
-    """An address that gets events. The engine only ever disables it, see disabled_reason."""
+    """An address that gets events. The engine only ever disables it, see disabled_reason.
+
+    `for_callbacks`: the host that somebody's callbacks go to. It wants no events, is never
+    disabled, and no page or list shows it; its deliveries have their own URLs.
+    """
 
     URL_CHARACTERS = 2_000
     DESCRIPTION_CHARACTERS = 200
     ALL_EVENTS = "*"
 
-    url = models.CharField("URL", max_length=URL_CHARACTERS)
+    url = models.CharField("URL", max_length=URL_CHARACTERS)  # for callbacks scheme://host:port
     description = models.CharField(max_length=DESCRIPTION_CHARACTERS, blank=True, default="")
     event_types = ArrayField(models.CharField(max_length=64))  # or ["*"] alone: all of them
     headers = models.JSONField(default=dict)  # sent along, name → value; values are confidential
@@ -28,18 +32,30 @@ class Endpoint(models.Model):
     updated_at = models.DateTimeField(db_default=Now())
     version = models.IntegerField(default=1)  # one more with each change, for If-Match
     deleted_at = models.DateTimeField(null=True)  # kept as long as the log speaks of it
+    for_callbacks = models.BooleanField(default=False, db_default=False)  # of `created_by`
 
     class Meta:
         indexes = [models.Index(fields=["id"], condition=Q(deleted_at=None), name="webhooks_live")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["created_by", "url"],
+                condition=Q(for_callbacks=True, deleted_at=None),
+                name="webhooks_callbacks",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.url
 
 
 class Secret(models.Model):
-    """A key that signs. After a rotation the old one signs beside the new one for a day."""
+    """A key that signs. After a rotation the old one signs beside the new one for a day.
 
-    endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="secrets")
+    It is an endpoint's, or `owner`'s: that one signs all callbacks of a person.
+    """
+
+    endpoint = models.ForeignKey(Endpoint, models.CASCADE, null=True, related_name="secrets")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     value = models.CharField(max_length=128)  # "whsec_" and base64, as Standard Webhooks has it
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)  # null: the present one
@@ -48,11 +64,18 @@ class Secret(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["endpoint"], condition=Q(expires_at=None), name="webhooks_present_secret"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["owner"], condition=Q(expires_at=None), name="webhooks_present_own_secret"
+            ),
+            models.CheckConstraint(
+                condition=Q(endpoint=None) ^ Q(owner=None), name="webhooks_secret_of_one"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"secret {self.pk} of endpoint {self.endpoint_id}"
+        whose = f"owner {self.owner_id}" if self.owner_id else f"endpoint {self.endpoint_id}"
+        return f"secret {self.pk} of {whose}"
 
 
 class Health(models.Model):

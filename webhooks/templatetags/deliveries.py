@@ -15,6 +15,7 @@ register.filter("duration", words.duration)
 register.filter("outcome", words.outcome)
 register.filter("place", words.place)
 register.filter("name", words.name)
+register.filter("receiver", words.receiver)
 register.filter("size", words.size)
 
 RECENT = timedelta(hours=24)

@@ -57,6 +57,7 @@ def test_a_delivery_says_what_goes_where_and_how_it_stands(api, make_endpoint):
             "type": "product.updated",
             "occurred_at": "2026-03-01T12:00:00Z",
         },
+        "callback_url": "",
         "state": "pending",
         "state_label": "Waiting",
         "attempts_made": 2,

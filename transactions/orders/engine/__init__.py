@@ -1,0 +1,1 @@
+"""Runs in a consumer's process: from an order received to one decided."""
