@@ -3,8 +3,19 @@
 import subprocess
 import sys
 
-BENCHES = ("csv_rows", "products_import", "products_search", "web", "webhooks")
-WITH_OPTIONS = ("products_import", "products_search", "webhooks")
+BENCHES = (
+    "csv_rows",
+    "ledger",
+    "orders",
+    "prices",
+    "products_import",
+    "products_search",
+    "sales",
+    "stocksync",
+    "web",
+    "webhooks",
+)
+WITH_OPTIONS = {*BENCHES} - {"csv_rows", "web"}
 
 
 def main() -> int:

@@ -61,6 +61,17 @@ class Conflict(exceptions.APIException):
     default_code = "conflict"
 
 
+class Unavailable(exceptions.APIException):
+    """What the answer is made from is away; the detail says what, and what to do."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(RETRY_SECONDS)}
+
+
 class Busy(exceptions.APIException):
     """Somebody else holds what this request needs; nothing was changed. `detail` says what."""
 

@@ -100,7 +100,7 @@ def page_parameters(default: int, most: int) -> list[dict[str, Any]]:
 
 def page_schema(rows: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI schema of a page of `rows`."""
-    link = {"type": "string", "format": "uri", "nullable": True}
+    link = {"type": "string", "format": "uri", "nullable": True, "example": None}
     return {
         "type": "object",
         "required": ["next", "previous", "results"],

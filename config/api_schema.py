@@ -197,7 +197,7 @@ def finish(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             "summary": "Follow a job live",
             "description": (
                 "Server-sent events. `snapshot` has the job's state, the same JSON as its own"
-                " address without `url` and `events_url`; at most a few come in a second."
+                " address without its URLs; at most a few come in a second."
                 " Nothing is stored: read the state when the stream opens, and again on"
                 " `stream-reset`. Streams end after some minutes; open them again."
             ),
@@ -208,10 +208,17 @@ def finish(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                     "name": "channel",
                     "in": "path",
                     "required": True,
-                    "description": "`imports`, `import-7` or `bulk-7`; take `events_url` of a job.",
+                    "description": (
+                        "`imports`, `import-7`, `bulk-7`, `stocksync-7` or `order-3f1c…`; take"
+                        " `events_url` of a job or an order. `sales`, `prices`, `ledger` and"
+                        " `orders` only say when there is something new (`at`)."
+                    ),
                     "schema": {
                         "type": "string",
-                        "pattern": "^(imports|(import|bulk)-[0-9]{1,18})$",
+                        "pattern": (
+                            "^(imports|sales|prices|ledger|orders"
+                            "|(import|bulk|stocksync)-[0-9]{1,18}|order-[0-9a-f-]{36})$"
+                        ),
                     },
                 }
             ],

@@ -1,15 +1,16 @@
-"""The web process: Django's pages and REST calls in threads, live streams in the event loop.
+"""The web process: Django's pages and REST calls in threads, what waits in the event loop.
 
 Started by `gunicorn config.asgi:application -k config.web_worker.WebWorker`. Django's own ASGI
 handler is not used: it opens a thread and a database connection per request, and a stream keeps
-both. Under WSGI threads keep their connections, and a stream is a coroutine (config/live).
+both. Under WSGI threads keep their connections, and a stream or a wait is a coroutine.
 """
 
 import asyncio
 import os
+import re
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from importlib import import_module
 
@@ -20,9 +21,9 @@ from config.wsgi import application as django
 
 # isort: split
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from config import api_errors
-from config.live.streams import Streams
 from config.proxies import seen_through
 from config.request_bodies import (
     RETRY_SECONDS,
@@ -44,16 +45,26 @@ from config.wsgi_threads import (
     WSGIThreads,
 )
 
+# Paths that are answered in the event loop, by prefix: applications that are given Django's, and
+# whose `close` ends what goes on for long. An area adds its own here.
+WAITING = {
+    "/events/": "config.live.streams.Streams",
+    "/api/orders/": "transactions.orders.waiting.Waits",
+}
 PROBES = ("/healthz", "/readyz")
 PROBE_THREADS = 2
-# Where a body may be as large as an upload. Elsewhere it is a form's or a JSON document's.
-UPLOADS = ("/api/uploads/", "/api/imports/")
+# Where a body may be as large as an upload, and the setting that says how large that is. Elsewhere
+# it is a form's or a JSON document's.
+UPLOADS = {
+    re.compile(r"/api/(uploads|imports)/.*"): "UPLOAD_MAX_BYTES",
+    re.compile(r"/api/stocksync/jobs/|/stocksync/new/"): "STOCKSYNC_MAX_BYTES",
+}
 UPLOAD_EXTRA_BYTES = 1024**2  # beside the file, in a multipart body
 UPLOADS_WAITING = 8  # for a thread; more are told to come back later
 # Where errors are for programs (config.api_errors).
 JSON_PATHS = ("/api/", "/events/")
 # Responses of any length, read as slowly as their client likes.
-DOWNLOADS = (".csv",)
+DOWNLOADS = (".csv", ".jsonl", "/output", "/rejects", "/summary.json")
 
 
 class Web:
@@ -76,12 +87,12 @@ class Web:
         self._downloads = WSGIThreads(wsgi, threads=download_threads, name="download")
         # Of their own, so that a process whose pages wait for the database is not called dead.
         self._probes = WSGIThreads(wsgi, threads=PROBE_THREADS, name="probe")
-        self._streams = Streams(self._pages)
         self._uploads: set[Body] = set()
         self._most_uploads = transfer_threads + UPLOADS_WAITING
         self._collector = Collector()
-        # Paths that are answered in the event loop, by prefix.
-        self._waiting: Mapping[str, ASGIApplication] = {"/events/": self._streams}
+        self._waiting = {
+            prefix: import_string(name)(self._pages) for prefix, name in WAITING.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,17 +115,17 @@ class Web:
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         path: str = scope["path"]
         size = length(scope)
-        upload = path.startswith(UPLOADS)
+        limit = next((name for paths, name in UPLOADS.items() if paths.fullmatch(path)), None)
         largest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if upload:
-            largest = settings.UPLOAD_MAX_BYTES + UPLOAD_EXTRA_BYTES
+        if limit is not None:
+            largest = getattr(settings, limit) + UPLOAD_EXTRA_BYTES
         if size is not None and size > largest:
             raise Refused(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {largest:,} bytes are taken here."
             )
         check_type(scope)
         body = Body(receive)
-        if upload and size is not None and size > SMALL_BYTES:
+        if limit is not None and size is not None and size > SMALL_BYTES:
             await self._transfer(scope, body, exchange)
             return
         # A body without a length may be no larger than what the server holds of it anyway.
@@ -162,8 +173,9 @@ class Web:
         await send({"type": "lifespan.shutdown.complete"})
 
     def close(self) -> None:
-        """End what would go on for long: streams, and the reading of uploads."""
-        self._streams.close()
+        """End what would go on for long: streams, waits, and the reading of uploads."""
+        for application in self._waiting.values():
+            application.close()
         for body in self._uploads:
             body.end()
 

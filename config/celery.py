@@ -1,5 +1,6 @@
 """The Celery application. Started by `celery -A config.celery worker` and `beat`."""
 
+import gc
 import logging.config
 import os
 from typing import Any
@@ -39,9 +40,13 @@ def known(names: tuple[str, ...]) -> list[str]:
 app = Celery("stockroom")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_queues = [
-    queue(name) for name in ("default", "imports", *map(queue_name, consumer_names()))
+    queue(name)
+    for name in ("default", "imports", "performance", *map(queue_name, consumer_names()))
 ]
 app.autodiscover_tasks()
+# Packages with tasks that are no Django app.
+app.autodiscover_tasks(["streaming.prices", "transactions.ledger", "transactions.orders"])
+app.Beat = app.subclass_with_self("config.beat:Beat")
 
 app.steps["worker"].add("config.consumers.bootstep:HostConsumers")
 app.user_options["worker"].add(
@@ -77,3 +82,12 @@ class JobFilter(logging.Filter):
         elif record.threadName and record.threadName.startswith("consumer."):
             record.job = f" {record.threadName}"
         return True
+
+
+@signals.worker_before_create_process.connect
+def leave_memory_shared(**_: Any) -> None:
+    """Keep the garbage collector of forked children from writing to what was there before.
+
+    Seen with `performance`: 15 to 19 MiB of a child's own instead of 56 to 60.
+    """
+    gc.freeze()

@@ -31,6 +31,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
+from streaming.kafka_log import tls
+
 logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 1.0  # a result is given again for so long: probes can't be used to load engines
@@ -262,11 +264,16 @@ def _kafka(timeout: float) -> None:
     """One of the brokers answers. A connection alone proves nothing: the kernel takes it."""
     deadline = time.monotonic() + timeout
     failure: OSError = TimeoutError()
+    encryption = tls.context()
     for server in settings.KAFKA_BOOTSTRAP_SERVERS:
-        host, _, port = server.rpartition(":")
+        address, _, port = server.rpartition(":")
+        host = address.strip("[]")
         try:
             left = max(0.1, deadline - time.monotonic())
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=left) as broker:
+            broker = socket.create_connection((host, int(port)), timeout=left)
+            if encryption is not None:
+                broker = encryption.wrap_socket(broker, server_hostname=host)
+            with broker:
                 broker.sendall(struct.pack(">i", len(KAFKA_REQUEST)) + KAFKA_REQUEST)
                 if broker.recv(8):
                     return

@@ -11,9 +11,9 @@ from config.accounts.permissions import may
 
 AREAS = (
     ("Catalogue", (("Products", "products:list"), ("Imports", "products:imports"))),
-    ("Integrations", (("Webhooks", "webhooks:endpoints"), ("Stock sync", "stocksync"))),
-    ("Streams", (("Sales", "sales"), ("Prices", "prices"))),
-    ("Money", (("Orders", "orders"), ("Ledger", "ledger"))),
+    ("Integrations", (("Webhooks", "webhooks:endpoints"), ("Stock sync", "stocksync:jobs"))),
+    ("Streams", (("Sales", "streaming:sales"), ("Prices", "streaming:prices"))),
+    ("Money", (("Orders", "transactions:orders"), ("Ledger", "transactions:ledger"))),
     ("", (("Operations", "operations"), ("Users", "users"))),
 )
 NEEDED = {"users": "users:admin"}  # the right without which an entry is left out

@@ -1,4 +1,4 @@
-"""Placeholders of areas that come later, Operations, and the pages shown on errors.
+"""Operations, and the pages shown on errors.
 
 config/urls.py names the error pages (`handler404` …), the settings the CSRF one.
 Under /api/ and /events/ the same errors are JSON (config.api_errors).
@@ -12,16 +12,10 @@ from django.shortcuts import render
 from django.template import loader
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import requires_csrf_token
-from django.views.generic import TemplateView
 from redis.exceptions import RedisError
 
 from config import api_errors, health
 from config.consumers.overview import overview
-
-
-def placeholder(area: str):
-    """A view that says what `area` will do once it is built (templates/placeholders/)."""
-    return TemplateView.as_view(template_name=f"placeholders/{area}.html")
 
 
 @never_cache

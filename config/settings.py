@@ -6,6 +6,7 @@ so that `manage.py` in another terminal finds its engines). A value of the wrong
 type or out of range stops the start with the variable's name. `.env.example` documents all.
 """
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -13,6 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dj_database_url
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, ValidationError, validate
@@ -45,6 +47,19 @@ def known_zone(name: str) -> None:
         ZoneInfo(name)
     except (LookupError, ValueError, OSError):  # a folder of zones is an OSError
         raise ValidationError(f"There is no time zone {name!r}.") from None
+
+
+def topic_name(name: str) -> None:
+    """Raise ValidationError for what Kafka takes as the name of no topic or group."""
+    if name in ("", ".", "..") or not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name):
+        raise ValidationError(f"{name!r} is no name of a topic.")
+
+
+def broker_urls(addresses: list[str]) -> None:
+    """Raise ValidationError for what is no URL of a Kafka broker."""
+    for address in addresses:
+        if not re.fullmatch(r"kafka(\+ssl)?://[^/@]+:[0-9]{1,5}", address):
+            raise ValidationError("It is no list of kafka:// or kafka+ssl:// addresses.")
 
 
 def networks(name: str) -> list[IPv4Network | IPv6Network]:
@@ -82,7 +97,33 @@ try:
     REDIS_URL = url("REDIS_URL", schemes=("redis", "rediss"))
     PRICES_REDIS_URL = url("PRICES_REDIS_URL", REDIS_URL, schemes=("redis", "rediss"))
     KEYDB_URL = url("KEYDB_URL", REDIS_URL, schemes=("redis", "rediss"))
+    KAFKA_URL = env.list("KAFKA_URL", [], validate=broker_urls)  # Heroku's way to say it
     KAFKA_BOOTSTRAP_SERVERS = env.list("KAFKA_BOOTSTRAP_SERVERS", [])
+    if KAFKA_BOOTSTRAP_SERVERS:
+        KAFKA_URL = []
+    KAFKA_BOOTSTRAP_SERVERS += [each_url.partition("://")[2] for each_url in KAFKA_URL]
+    KAFKA_SECURITY_PROTOCOL = env.str(
+        "KAFKA_SECURITY_PROTOCOL",
+        "SSL" if any(each_url.startswith("kafka+ssl:") for each_url in KAFKA_URL) else "PLAINTEXT",
+        validate=validate.OneOf(["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
+    )
+    KAFKA_SASL_MECHANISM = env.str(
+        "KAFKA_SASL_MECHANISM",
+        "SCRAM-SHA-512",
+        validate=validate.OneOf(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+    )
+    KAFKA_SASL_USERNAME = env.str("KAFKA_SASL_USERNAME", "")
+    KAFKA_SASL_PASSWORD = env.str("KAFKA_SASL_PASSWORD", "")
+    if KAFKA_SECURITY_PROTOCOL.startswith("SASL") and not KAFKA_SASL_USERNAME:
+        raise EnvError(
+            'Environment variable "KAFKA_SASL_USERNAME" is not set, but'
+            f" KAFKA_SECURITY_PROTOCOL={KAFKA_SECURITY_PROTOCOL} needs it"
+        )
+    KAFKA_CA_FILE = env.str("KAFKA_CA_FILE", "")
+    KAFKA_TRUSTED_CERT = env.str("KAFKA_TRUSTED_CERT", "")
+    KAFKA_CLIENT_CERT = env.str("KAFKA_CLIENT_CERT", "")
+    KAFKA_CLIENT_CERT_KEY = env.str("KAFKA_CLIENT_CERT_KEY", "")
+    KAFKA_PREFIX = env.str("KAFKA_PREFIX", "", validate=validate.Regexp(r"[A-Za-z0-9._-]{0,100}\Z"))
     AMQP_URL = url("AMQP_URL", "", schemes=("amqp", "amqps"))
 
     # Processes
@@ -99,6 +140,10 @@ try:
     CONSUMERS = env.list("CONSUMERS", [])
     CONSUMER_CLASSES = {  # name: dotted path of the class; the variable adds to these
         "deliveries": "webhooks.engine.deliverer.Deliverer",
+        "sales": "streaming.sales.consumer.SalesConsumer",
+        "prices": "streaming.prices.consumer.PricesConsumer",
+        "ledger": "transactions.ledger.engine.consumer.LedgerConsumer",
+        "orders": "transactions.orders.engine.consumer.OrdersConsumer",
         **env.dict("CONSUMER_CLASSES", {}),
     }
     CONSUMER_HEALTH_SECONDS = env.float(
@@ -164,6 +209,9 @@ try:
     WEBHOOK_IN_FLIGHT_PER_ENDPOINT = env.int(
         "WEBHOOK_IN_FLIGHT_PER_ENDPOINT", 10, validate=Range(1, 1000)
     )
+    WEBHOOK_CALLBACKS_IN_FLIGHT = env.int(  # to one host of one account
+        "WEBHOOK_CALLBACKS_IN_FLIGHT", 64, validate=Range(1, 1000)
+    )
     WEBHOOK_RETRY_SECONDS = env.list(  # after the first attempt, after the second, …
         "WEBHOOK_RETRY_SECONDS",
         [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400],
@@ -177,6 +225,94 @@ try:
     )
     WEBHOOK_RESPONSE_BYTES = env.int("WEBHOOK_RESPONSE_BYTES", 4096, validate=Range(0, MIB))
     WEBHOOK_ROTATION_HOURS = env.float("WEBHOOK_ROTATION_HOURS", 24.0, validate=Range(0, 8760))
+
+    # Stock sync
+    STOCKSYNC_MAX_BYTES = env.int(
+        "STOCKSYNC_MAX_BYTES", 1024 * MIB, validate=Range(1, 1024**2 * MIB)
+    )
+    STOCKSYNC_OUTPUT_MAX_BYTES = env.int(
+        "STOCKSYNC_OUTPUT_MAX_BYTES", 4096 * MIB, validate=Range(1, 1024**2 * MIB)
+    )
+    STOCKSYNC_TRACE_EVENTS = env.int(
+        "STOCKSYNC_TRACE_EVENTS", 2_000_000, validate=Range(0, 1_000_000_000)
+    )
+    STOCKSYNC_STEP_BYTES = env.int("STOCKSYNC_STEP_BYTES", MIB, validate=Range(1, 64 * MIB))
+    STOCKSYNC_KEEP_DAYS = env.float("STOCKSYNC_KEEP_DAYS", 30.0, validate=Range(0.001, 3650))
+
+    # Sales
+    SALES_INPUT_TOPIC = KAFKA_PREFIX + env.str("SALES_INPUT_TOPIC", "data", validate=topic_name)
+    SALES_OUTPUT_TOPIC = KAFKA_PREFIX + env.str("SALES_OUTPUT_TOPIC", "agg", validate=topic_name)
+    SALES_DEAD_LETTER_TOPIC = KAFKA_PREFIX + env.str(
+        "SALES_DEAD_LETTER_TOPIC", "data.dlq", validate=topic_name
+    )
+    SALES_GROUP = KAFKA_PREFIX + env.str("SALES_GROUP", "sales", validate=topic_name)
+    SALES_INSTANCE = env.str(
+        "SALES_INSTANCE", "", validate=validate.Regexp(r"[A-Za-z0-9._-]{0,100}\Z")
+    )
+    SALES_STATIC_MEMBERSHIP = env.bool("SALES_STATIC_MEMBERSHIP", False)
+    SALES_PARTITIONS = env.int("SALES_PARTITIONS", 4, validate=Range(1, 10_000))
+    SALES_WINDOW_SECONDS = env.float("SALES_WINDOW_SECONDS", 600.0, validate=Range(1, DAY_SECONDS))
+    SALES_LATENESS_SECONDS = env.float(
+        "SALES_LATENESS_SECONDS", 600.0, validate=Range(0, DAY_SECONDS)
+    )
+    # Below the lateness: a clock that is wrong by less can't make the right ones late.
+    SALES_MAX_SKEW_SECONDS = env.float(
+        "SALES_MAX_SKEW_SECONDS", 300.0, validate=Range(0, DAY_SECONDS)
+    )
+    SALES_ACCEPT_KEYS = env.bool("SALES_ACCEPT_KEYS", False)
+    SALES_SESSION_TIMEOUT_MS = env.int(
+        "SALES_SESSION_TIMEOUT_MS", 10_000, validate=Range(1_000, 1_800_000)
+    )
+    SALES_BATCH = env.int("SALES_BATCH", 2_000, validate=Range(1, 100_000))
+    SALES_SNAPSHOT_SECONDS = env.float("SALES_SNAPSHOT_SECONDS", 1.0, validate=Range(0.1, 3600))
+
+    # Prices
+    PRICES_TOPIC = KAFKA_PREFIX + env.str("PRICES_TOPIC", "main_topic", validate=topic_name)
+    PRICES_GROUP = KAFKA_PREFIX + env.str("PRICES_GROUP", "prices", validate=topic_name)
+    # One, as the specification has it: rows are in one order over all stocks.
+    PRICES_PARTITIONS = env.int("PRICES_PARTITIONS", 1, validate=Range(1, 10_000))
+    PRICES_SESSION_TIMEOUT_MS = env.int(
+        "PRICES_SESSION_TIMEOUT_MS", 10_000, validate=Range(1_000, 1_800_000)
+    )
+    PRICES_BATCH = env.int("PRICES_BATCH", 2_000, validate=Range(1, 100_000))
+    PRICES_SNAPSHOT_SECONDS = env.float("PRICES_SNAPSHOT_SECONDS", 1.0, validate=Range(0.1, 3600))
+    PRICES_HISTORY_KEPT = env.int("PRICES_HISTORY_KEPT", 0, validate=Range(0, 1_000_000_000))
+    PRICES_DEAD_LETTERS_KEPT = env.int(
+        "PRICES_DEAD_LETTERS_KEPT", 10_000, validate=Range(1, 10_000_000)
+    )
+    PRICES_PERFORMANCE = env.str(
+        "PRICES_PERFORMANCE", "streaming.prices.performance.calculate_performance"
+    )
+    PRICES_PERFORMANCE_PROCESSES = env.int(
+        "PRICES_PERFORMANCE_PROCESSES", 8, validate=Range(1, 1000)
+    )
+    PRICES_PERFORMANCE_SECONDS = env.float(
+        "PRICES_PERFORMANCE_SECONDS", 10.0, validate=Range(1, 45)
+    )
+
+    # Ledger
+    LEDGER_DATABASE_URL = url(
+        "LEDGER_DATABASE_URL", DATABASE_URL, schemes=("postgres", "postgresql")
+    )
+    LEDGER_QUEUE = env.str("LEDGER_QUEUE", "incoming_transactions")
+    LEDGER_BATCH = env.int("LEDGER_BATCH", 1_000, validate=Range(1, 10_000))
+    LEDGER_KEEP_DAYS = env.float("LEDGER_KEEP_DAYS", 7.0, validate=Range(0.1, 3650))
+
+    # Orders
+    ORDERS_QUEUE = env.str("ORDERS_QUEUE", "orders")
+    ORDERS_IN_FLIGHT = env.int("ORDERS_IN_FLIGHT", 5_000, validate=Range(1, 65_535))
+    ORDERS_MOST_OPEN = env.int("ORDERS_MOST_OPEN", 20_000, validate=Range(1, 10_000_000))
+    ORDERS_STALE_SECONDS = env.float("ORDERS_STALE_SECONDS", 4.0, validate=Range(2, 600))
+    ORDERS_SWEEP_SECONDS = env.float("ORDERS_SWEEP_SECONDS", 5.0, validate=Range(0.1, 600))
+    VERIFIER_MIN_SECONDS = env.float("VERIFIER_MIN_SECONDS", 1.0, validate=Range(0, DAY_SECONDS))
+    VERIFIER_MAX_SECONDS = env.float("VERIFIER_MAX_SECONDS", 100.0, validate=Range(0, DAY_SECONDS))
+    if VERIFIER_MAX_SECONDS < VERIFIER_MIN_SECONDS:
+        raise EnvError('Environment variable "VERIFIER_MAX_SECONDS" is below VERIFIER_MIN_SECONDS')
+    VERIFIER_TIMEOUT_SECONDS = env.float(
+        "VERIFIER_TIMEOUT_SECONDS", 60.0, validate=Range(0.01, 3600)
+    )
+    VERIFIER_URL = url("VERIFIER_URL", "", schemes=("http", "https"))
+    VERIFIER_TOKEN = env.str("VERIFIER_TOKEN", "")
 
     # Live pages
     LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0, validate=Range(0.01, 1000))
@@ -359,8 +495,9 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "BulkAction": "products.models.BulkAction",
-        "BulkState": "products.models.BulkState",
+        "JobState": "stocksync.models.SyncState",  # and that of bulk changes
         "ImportState": "products.models.ImportState",
+        "Clock": "stocksync.models.Clock",
         "DeliveryState": "webhooks.models.DeliveryState",
         "AttemptState": "webhooks.models.AttemptState",
     },
@@ -393,7 +530,12 @@ CELERY_TASK_ACKS_LATE = True  # a killed worker's message is delivered again
 CELERY_TASK_REJECT_ON_WORKER_LOST = True  # also when only its child was killed
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long step holds no messages behind it
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"products.tasks.advance_import": {"queue": "imports"}}
+CELERY_TASK_ROUTES = {
+    "products.tasks.advance_import": {"queue": "imports"},
+    "stocksync.tasks.advance_sync": {"queue": "imports"},
+    "streaming.prices.tasks.ask": {"queue": "performance"},
+    "streaming.prices.tasks.calculate": {"queue": "performance"},
+}
 CELERY_TASK_CREATE_MISSING_QUEUES = False  # a mistyped queue is an error, not a lost message
 # Below visibility_timeout: a message is never run twice at once. Only prefork keeps these two; in
 # `-P threads` and `-P solo` nothing ends a task, which must bound itself there.
@@ -421,8 +563,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker, however long
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # also for one that refuses: full, read-only
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # steps are claimed by row
-# All entries are sweeps that may come early after a restart, so their last runs are not kept; the
-# default scheduler would keep them in a file in the working directory.
+# Entries are sweeps that may come early after a restart, and a crontab that can't, so their last
+# runs are not kept; the default scheduler would keep them in a file in the working directory.
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-imports": {
@@ -450,10 +592,46 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=10),
         "options": {"queue": "default", "expires": 600},
     },
+    "sweep-syncs": {
+        "task": "stocksync.tasks.sweep_syncs",
+        "schedule": timedelta(seconds=IMPORT_SWEEP_SECONDS),
+        "options": {"queue": "default", "expires": 60},
+    },
+    "purge-syncs": {
+        "task": "stocksync.tasks.purge_syncs",
+        "schedule": timedelta(minutes=10),
+        "options": {"queue": "default", "expires": 600},
+    },
     "purge-events": {
         "task": "webhooks.tasks.purge_events",
         "schedule": timedelta(minutes=10),
         "options": {"queue": "default", "expires": 600},
+    },
+    "ask-for-performance": {
+        "task": "streaming.prices.tasks.ask",
+        "schedule": crontab(),  # each full minute
+        # Later, calculations could not end within the minute; the next one is near.
+        "options": {"queue": "performance", "expires": 60 - PRICES_PERFORMANCE_SECONDS},
+    },
+    "reconcile-ledger": {
+        "task": "transactions.ledger.tasks.reconcile",
+        "schedule": crontab(hour=3, minute=17),  # in UTC, away from what others do on the hour
+        "options": {"queue": "default", "expires": 3600},
+    },
+    "prune-ledger": {
+        "task": "transactions.ledger.tasks.prune",
+        "schedule": timedelta(minutes=10),
+        "options": {"queue": "default", "expires": 600},
+    },
+    "reconcile-orders": {
+        "task": "transactions.orders.tasks.reconcile",
+        "schedule": crontab(hour=3, minute=37),  # in UTC
+        "options": {"queue": "default", "expires": 3600},
+    },
+    "sweep-orders": {
+        "task": "transactions.orders.tasks.sweep",
+        "schedule": timedelta(minutes=1),
+        "options": {"queue": "default", "expires": 60},
     },
 }
 
@@ -484,6 +662,8 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},  # the jobs say themselves what they did
+        # Says the same several times a second while a broker is away; consumers say it once.
+        "kafka": {"level": "CRITICAL"},
         "pika": {"level": "CRITICAL"},  # raises what it logs as errors, and logs it eight times
     },
 }

@@ -10,6 +10,9 @@ urlpatterns = [
     path("", include("config.health_urls")),
     path("", include("products.urls")),
     path("webhooks/", include("webhooks.urls")),
+    path("stocksync/", include("stocksync.urls")),
+    path("streaming/", include("streaming.urls")),
+    path("transactions/", include("transactions.urls")),
     path("api/", include("config.api_urls")),
     path("events/", include("config.event_urls")),
 ]

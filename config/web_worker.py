@@ -6,6 +6,7 @@ application sees a request (config/asgi.py), and after it has sent the response.
 
 import asyncio
 import resource
+import sys
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,9 @@ from config.wsgi_threads import ABORT
 
 HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 100
+# A thread that got its answer from an engine waits so long for one that calculates. A request asks
+# several times, so Python's 5 ms would be most of what it takes.
+SWITCH_SECONDS = 0.0005
 
 
 class TooLarge(Exception):
@@ -150,4 +154,5 @@ class WebWorker(UvicornWorker):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         with suppress(ValueError, OSError):  # macOS has a limit below the one it tells
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        sys.setswitchinterval(SWITCH_SECONDS)
         super().init_process()

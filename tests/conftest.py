@@ -9,7 +9,12 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client
+from hypothesis import settings as hypothesis
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+# No test asserts how fast it is: the default gives each example 200 ms.
+hypothesis.register_profile("stockroom", deadline=None)
+hypothesis.load_profile("stockroom")
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
@@ -71,6 +76,7 @@ def browser_context(chromium: Browser, live_server) -> Iterator[BrowserContext]:
     """An empty browser profile whose relative addresses lead to `live_server`."""
     context = chromium.new_context(base_url=live_server.url)
     context.set_default_timeout(10_000)
+    context.set_default_navigation_timeout(30_000)  # the first page of a busy machine
     yield context
     context.close()
 

@@ -20,25 +20,72 @@ MOST = 6  # each needs about 1 GB
 # What takes longest comes first, so that no process is left with it alone at the end. A file
 # that is missing here costs time only.
 FIRST = (
+    "tests/streaming/sales/test_sales_on_kafka.py",
+    "tests/streaming/prices/test_prices_on_kafka.py",
     "tests/products/imports/test_faults.py",
     "tests/services/test_engines.py",
+    "tests/streaming/prices/test_performance_tasks.py",
     "tests/products/imports/test_import_page.py",
     "tests/products/catalogue/test_bulk_faults.py",
+    "tests/stocksync/jobs/test_faults.py",
     "tests/consumers/test_worker.py",
+    "tests/stocksync/engine/test_parallel.py",
+    "tests/stocksync/engine/test_histories.py",
     "tests/consumers/test_celery.py",
     "tests/products/catalogue/test_product_panel.py",
     "tests/products/catalogue/test_catalogue_page.py",
     "tests/webhooks/endpoints_pages/test_endpoint_browser.py",
     "tests/webhooks/deliveries_pages/test_deliveries_in_browser.py",
 )
+# Kafka alone, which is started once for each of these lists.
+WITH_SALES = (
+    "tests/streaming/kafka_log/test_codecs.py",
+    "tests/streaming/kafka_log/test_incarnation.py",
+    "tests/streaming/kafka_log/test_membership.py",
+    "tests/streaming/kafka_log/test_reader.py",
+    "tests/streaming/kafka_log/test_transactions.py",
+    "tests/streaming/kafka_log/test_traps.py",
+    "tests/streaming/pages/test_dead_letters_page.py",
+    "tests/streaming/pages/test_real_sales.py",
+    "tests/streaming/sales/test_generator.py",
+    "tests/streaming/sales/test_loop.py",
+    "tests/streaming/sales/test_rekey.py",
+    "tests/streaming/sales/test_sales_chaos.py",
+    "tests/streaming/sales/test_sales_retail.py",
+    "tests/streaming/sales/test_verify.py",
+)
+WITH_PRICES = (
+    "tests/streaming/prices/test_both_ways.py",
+    "tests/streaming/prices/test_prices_chaos.py",
+    "tests/streaming/prices/test_prices_loop.py",
+    "tests/streaming/prices/test_prices_topic.py",
+    "tests/streaming/prices/test_publish_prices.py",
+    "tests/streaming/prices/test_seek_prices.py",
+)
+# RabbitMQ.
+WITH_LEDGER = (
+    "tests/transactions/api/test_ledger_api.py",
+    "tests/transactions/ledger/test_crashes.py",
+    "tests/transactions/ledger/test_faults.py",
+    "tests/transactions/ledger/test_ledger_on_rabbitmq.py",
+    "tests/transactions/ledger/test_reconciling.py",
+    "tests/transactions/ledger/test_store_faults.py",
+    "tests/transactions/orders/test_orders_on_rabbitmq.py",
+)
 # Files beside those of FIRST that use the same.
 TOGETHER = {
+    **dict.fromkeys(WITH_SALES, "tests/streaming/sales/test_sales_on_kafka.py"),
+    **dict.fromkeys(WITH_PRICES, "tests/streaming/prices/test_prices_on_kafka.py"),
+    **dict.fromkeys(WITH_LEDGER, "tests/transactions/ledger/test_generating.py"),
     # Kafka and RabbitMQ
     "tests/web/test_health.py": "tests/services/test_engines.py",
     # `running_stockroom`
     "tests/web/test_schemathesis.py": "tests/products/imports/test_import_page.py",
     "tests/products/imports/test_tuspy.py": "tests/products/imports/test_import_page.py",
+    "tests/stocksync/api/test_over_http.py": "tests/products/imports/test_import_page.py",
+    "tests/stocksync/pages/test_live_job.py": "tests/products/imports/test_import_page.py",
     "tests/products/catalogue/test_bulk_job_page.py": "tests/products/imports/test_import_page.py",
+    "tests/transactions/pages/test_live_ledger.py": "tests/products/imports/test_import_page.py",
 }
 
 

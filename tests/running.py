@@ -23,6 +23,10 @@ SHORT_PERIODS = {
     "UPLOAD_BLOCK_BYTES": "65536",
     "IMPORT_PART_BYTES": "262144",
     "IMPORT_BATCH_LINES": "500",
+    "ORDERS_SWEEP_SECONDS": "0.5",  # there is no RabbitMQ
+    "VERIFIER_MIN_SECONDS": "15",  # a page is open before an order is decided
+    "VERIFIER_MAX_SECONDS": "20",
+    "PRICES_PERFORMANCE_PROCESSES": "1",  # by default eight, which take some time to start
     "API_REQUESTS_PER_MINUTE": "1000000",  # generated requests come faster than anybody's
 }
 # Ours for the run's own engines and tests, not for another Stockroom.

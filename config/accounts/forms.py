@@ -1,6 +1,7 @@
 """Forms of the account pages."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
@@ -11,11 +12,12 @@ from django.utils import timezone
 from config.accounts import hashing, scopes, throttle
 from config.accounts.models import Role, User
 from config.accounts.permissions import may
+from config.trading_users import USER, WORDS
 
 EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
 ROLES = {
     Role.VIEWER: "sees everything, changes nothing",
-    Role.EDITOR: "also imports files and changes products and webhooks",
+    Role.EDITOR: "also imports files, changes products and webhooks, and buys for any trading user",
     Role.ADMIN: "also deletes the whole catalogue and looks after users",
 }
 
@@ -96,9 +98,19 @@ class TokenForm(forms.Form):
     def clean_trading_users(self) -> list[str]:
         names = [name.strip() for name in self.cleaned_data["trading_users"].split(",")]
         names = list(dict.fromkeys(name for name in names if name))
-        if any(len(name) > 64 for name in names):
-            raise ValidationError("A trading user's name has at most 64 characters.")
+        wrong = [name for name in names if name != "*" and not USER.fullmatch(name)]
+        if wrong:
+            shown = ", ".join(name[:64] for name in wrong[:5])
+            raise ValidationError(f"No name of a trading user: {shown}. They are {WORDS}.")
         return names
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if "orders:write" in cleaned.get("scopes", ()) and cleaned.get("trading_users") == []:
+            self.add_error(
+                "trading_users", "Name whom it may place orders for, or enter * for everyone."
+            )
+        return cleaned
 
     def scope_rows(self) -> list[dict]:
         """The check boxes, an area a row: its key, its name and what is chosen."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 AREAS = {
     "catalogue": "Products and imports",
     "webhooks": "Webhook endpoints and deliveries",
-    "stocksync": "Stock sync runs",
+    "stocksync": "Stock sync jobs",
     "streaming": "Sales sums and prices",
     "orders": "Orders (BuyStock)",
     "ledger": "Ledger and balances",

@@ -12,7 +12,8 @@ import string
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db import connection
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from config.accounts.models import ApiToken, User
@@ -23,6 +24,18 @@ SCHEME = "stk_"  # lets secret scanners recognise a leaked token
 SECRET_CHARACTERS = 40
 PREFIX_CHARACTERS = len(SCHEME) + 6
 LAST_USED_SECONDS = 60
+
+
+def _columns(model: type[Model], alias: str) -> str:
+    return ", ".join(f'{alias}."{field.column}"' for field in model._meta.concrete_fields)
+
+
+TOKEN_FIELDS = [field.attname for field in ApiToken._meta.concrete_fields]
+OWNER_FIELDS = [field.attname for field in User._meta.concrete_fields]
+FIND = (
+    f"SELECT {_columns(ApiToken, 't')}, {_columns(User, 'u')} FROM {ApiToken._meta.db_table} t"
+    f" JOIN {User._meta.db_table} u ON u.id = t.owner_id WHERE t.digest = %s"
+)
 
 
 class TokenRefused(Exception):
@@ -57,7 +70,7 @@ def verify(secret: str, *, note_use: bool = True) -> ApiToken:
 
     Notes the use, at most once a minute: one query, and a second where there is one to note.
     """
-    token = ApiToken.objects.select_related("owner").filter(digest=digest(secret)).first()
+    token = _found(digest(secret))
     now = timezone.now()
     if token is None:
         raise TokenRefused(
@@ -77,6 +90,21 @@ def verify(secret: str, *, note_use: bool = True) -> ApiToken:
     if note_use and (token.last_used_at is None or token.last_used_at < before):
         unnoted = Q(last_used_at=None) | Q(last_used_at__lt=before)
         ApiToken.objects.filter(unnoted, pk=token.pk).update(last_used_at=now)
+    return token
+
+
+def _found(digest: str) -> ApiToken | None:
+    """The token with its owner, by a statement made once.
+
+    To have it made by the ORM anew takes a fifth of what a request of the API costs.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, [digest])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    token = ApiToken.from_db(connection.alias, TOKEN_FIELDS, row[: len(TOKEN_FIELDS)])
+    token.owner = User.from_db(connection.alias, OWNER_FIELDS, row[len(TOKEN_FIELDS) :])
     return token
 
 

@@ -19,9 +19,10 @@ from django.db import connection, transaction
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from config.exact_json import ExactRenderer
 
 from .models import GivenAnswer
 
@@ -102,7 +103,7 @@ def _insert(owner_id: int, operation: str, key: str, digest: str) -> int | None:
 
 def _keep(answer_id: int, response: Response) -> HttpResponse:
     """Keep the body as it is sent, byte for byte: PostgreSQL would sort a JSON object's names."""
-    body = JSONRenderer().render(response.data).decode()
+    body = ExactRenderer().render(response.data).decode()
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     GivenAnswer.objects.filter(pk=answer_id).update(
         status=response.status_code, body=body, headers=headers

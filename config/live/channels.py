@@ -3,17 +3,26 @@
 import re
 from typing import Any
 
+from django.urls.converters import UUIDConverter
+from django.utils.module_loading import import_string
 from django_eventstream.channelmanager import ChannelManagerBase
 
 from config.accounts import scopes
-from config.accounts.models import ApiToken
+from config.accounts.models import ApiToken, User
 from config.accounts.permissions import may
 
 # Full names of channels, by the area whose read right they need. An area adds its own here.
 CHANNELS = {
     "catalogue": re.compile(r"imports|(?:import|bulk)-[0-9]{1,18}"),
     "webhooks": re.compile(r"webhooks"),
+    "stocksync": re.compile(r"stocksync-[0-9]{1,18}"),
+    "streaming": re.compile(r"sales|prices"),
+    "orders": re.compile(rf"orders|order-{UUIDConverter.regex}"),
+    "ledger": re.compile(r"ledger"),
 }
+# Where not every reader of an area may follow all its channels: a function of channel, user and
+# token (None for who is signed in). For those it refuses there is no such channel.
+CHECKS = {"orders": "transactions.orders.live.may_follow"}
 
 
 class ChannelManager(ChannelManagerBase):  # type: ignore[misc]
@@ -40,6 +49,12 @@ def needed_right(channel: str) -> str | None:
         if names.fullmatch(channel):
             return f"{area}:read"
     return None
+
+
+def is_there_for(channel: str, user: User, token: ApiToken | None) -> bool:
+    """Whether who may read the channel's area may follow what this one is about. May query."""
+    area, _, _ = (needed_right(channel) or "").partition(":")
+    return area not in CHECKS or import_string(CHECKS[area])(channel, user, token)
 
 
 def token_may_read(token: ApiToken, channel: str) -> bool:

@@ -19,9 +19,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from .publishing import TOPIC
+
 logger = logging.getLogger(__name__)
 
-TOPIC = "events_channel"  # where django_eventstream.send_event publishes
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 2.0
 

@@ -15,9 +15,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from config import api_errors
 from config.accounts.authentication import TokenAuthentication
 
-from .channels import is_channel, needed_right, token_may_read
+from .channels import is_channel, is_there_for, needed_right, token_may_read
 
 GRANT = "stockroom.grant"  # key in the ASGI scope under which the asker leaves a Grant
+NO_CHANNEL = "There is no such channel."
 
 
 @dataclass
@@ -44,7 +45,7 @@ def events(request: HttpRequest, channel: str) -> HttpResponse:
     if not user.is_authenticated:
         return _unauthorized("Sign in, or send an API token, to follow this live.")
     if not is_channel(channel):
-        return _refusal(HTTPStatus.NOT_FOUND, "There is no such channel.")
+        return _refusal(HTTPStatus.NOT_FOUND, NO_CHANNEL)
     if token is not None and not token_may_read(token, channel):
         needed = needed_right(channel)
         return _refusal(
@@ -53,6 +54,8 @@ def events(request: HttpRequest, channel: str) -> HttpResponse:
         )
     if not get_channelmanager().can_read_channel(user, channel):
         return _refusal(HTTPStatus.FORBIDDEN, "You may not read this channel.")
+    if not is_there_for(channel, user, token):
+        return _refusal(HTTPStatus.NOT_FOUND, NO_CHANNEL)
     grant = request.META.get("asgi.scope", {}).get(GRANT)
     if grant is None:
         return api_errors.response(

@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROLES = ("web", "worker", "deliveries", "beat")
+ROLES = (
+    "web",
+    "worker",
+    "deliveries",
+    "sales",
+    "prices",
+    "performance",
+    "ledger",
+    "orders",
+    "beat",
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ def roles(var_dir: Path, environment: Mapping[str, str], web_fd: int) -> dict[st
     celery = [sys.executable, *quiet, "-m", "celery", "--quiet", "-A", "config.celery"]
     level = environment.get("LOG_LEVEL") or "INFO"
     workers = environment.get("WEB_CONCURRENCY") or "2"
+    calculations = environment.get("PRICES_PERFORMANCE_PROCESSES") or "8"
     # Gunicorn's heartbeat files: on a disk, a busy machine could stall the web workers.
     heartbeats = "/dev/shm" if Path("/dev/shm").is_dir() else str(var_dir)
     return {
@@ -50,12 +61,25 @@ def roles(var_dir: Path, environment: Mapping[str, str], web_fd: int) -> dict[st
             ],
             stop_seconds=30.0,
         ),
-        "deliveries": Role(
+        **{
+            name: Role(
+                [
+                    *(*celery, "worker", "-n", name + "{index}@%h", "--pool", "solo"),
+                    *("--consumer", name, "-l", level),
+                ],
+                # Above CONSUMER_DRAIN_SECONDS and what the worker needs to leave.
+                stop_seconds=35.0,
+            )
+            for name in ("deliveries", "sales", "prices", "ledger", "orders")
+        },
+        "performance": Role(
             [
-                *(*celery, "worker", "-n", "deliveries{index}@%h", "--pool", "solo"),
-                *("--consumer", "deliveries", "-l", level),
+                *(*celery, "worker", "-n", "performance{index}@%h", "-Q", "performance"),
+                # A calculation that is handed out never waits behind another.
+                *("--pool", "prefork", "-c", calculations, "-O", "fair", "-l", level),
+                *("--without-gossip", "--without-mingle"),
             ],
-            stop_seconds=35.0,  # above CONSUMER_DRAIN_SECONDS and what the worker needs to leave
+            stop_seconds=30.0,
         ),
         "beat": Role(
             [

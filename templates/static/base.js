@@ -45,11 +45,12 @@ window.stockroom = (() => {
     setTimeout(leave, stay);
   }
 
-  // <time datetime="…" data-local="time|date|seconds|ago|"> in the reader's zone and habits.
+  // <time datetime="…" data-local="time|minute|date|seconds|ago|"> in the reader's zone and habits.
   const TIME_STYLES = {
     "": { dateStyle: "medium", timeStyle: "short" },
     date: { dateStyle: "medium" },
     time: { timeStyle: "medium" },
+    minute: { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" },
     seconds: { dateStyle: "medium", timeStyle: "medium" },
   };
   function localTimes(root) {
@@ -132,6 +133,8 @@ window.stockroom = (() => {
     offline?.remove();
     event.target.closest?.(".toast")?.remove(); // Undo was pressed
   });
+  // Before the new part is painted; htmx:load comes some frames later.
+  document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target.parentElement ?? document));
   document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt.parentElement ?? document));
 
   // base.js is deferred: the document is complete here.

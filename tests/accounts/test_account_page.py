@@ -10,7 +10,7 @@ pytestmark = pytest.mark.django_db
 FORM = {
     "name": "nightly export",
     "scopes": ["catalogue:read", "orders:write"],
-    "trading_users": "u1, u2,, u1",
+    "trading_users": "user1, user2,, user1",
     "expires": "30",
 }
 
@@ -28,7 +28,7 @@ def test_a_token_is_made_as_asked_and_its_secret_shown_once(client, user):
     token = tokens.verify(secret)
     assert (token.owner, token.name) == (user, "nightly export")
     assert token.scopes == ["catalogue:read", "orders:write"]
-    assert token.trading_users == ["u1", "u2"]
+    assert token.trading_users == ["user1", "user2"]
     assert 29 <= (token.expires_at - token.created_at).days <= 30
     page = client.get("/account/").content.decode()
     assert token.prefix in page and secret not in page
@@ -46,7 +46,8 @@ def test_never_is_a_choice_of_expiry(client):
         ("scopes", [], "Choose at least one thing"),
         ("scopes", ["everything:write"], "not one of the available choices"),
         ("expires", "9999", "not one of the available choices"),
-        ("trading_users", "x" * 65, "at most 64 characters"),
+        ("trading_users", "user1, alice", "No name of a trading user: alice."),
+        ("trading_users", "", "Name whom it may place orders for"),
     ],
 )
 def test_a_wrong_form_says_what_is_wrong_and_makes_nothing(client, field, value, message):

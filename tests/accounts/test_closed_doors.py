@@ -11,7 +11,16 @@ pytestmark = pytest.mark.django_db
 
 OPEN = {"/login/", "/healthz", "/readyz"}
 DOCS = "/api/docs/"  # a page, so it asks for the login like one
-SAMPLES = {"int": "1", "str": "imports", "slug": "imports", "path": "imports", "uuid": UUID(int=1)}
+SAMPLES = {
+    "int": "1",
+    "str": "imports",
+    "slug": "imports",
+    "path": "imports",
+    "stockcode": "85123A",
+    "stockname": "stock1",
+    "wholenumber": "1",
+    "uuid": UUID(int=1),
+}
 
 
 def addresses(resolver: URLResolver, before: str = "/") -> Iterator[str]:

@@ -54,7 +54,7 @@ def test_it_lists_everybody_with_role_state_and_usable_tokens(client, person, us
 
 def test_it_says_what_each_role_may_do(client):
     page = client.get("/users/").content.decode()
-    assert "also imports files and changes products and webhooks" in page
+    assert "also imports files, changes products and webhooks, and buys" in page
 
 
 def test_a_new_user_signs_in_with_the_password_shown_once(client):

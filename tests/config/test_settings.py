@@ -154,11 +154,18 @@ def documented_ranges() -> dict[str, tuple[str, str]]:
     return ranges
 
 
+# What the lowest or highest value of a variable needs of another one.
+BESIDE = {
+    "IMPORT_PART_BYTES": {"UPLOAD_BLOCK_BYTES": "1024"},  # a part is at least a block
+    "VERIFIER_MIN_SECONDS": {"VERIFIER_MAX_SECONDS": "86400"},
+    "VERIFIER_MAX_SECONDS": {"VERIFIER_MIN_SECONDS": "0"},
+}
+
+
 def test_every_number_is_taken_within_its_documented_range_only(tmp_path):
     readers, expected = read_by_settings(), []
     for name, (lowest, highest) in documented_ranges().items():
-        # A part is at least a block, so its lowest needs the smallest block.
-        usual = {"UPLOAD_BLOCK_BYTES": "1024"} if name == "IMPORT_PART_BYTES" else {}
+        usual = BESIDE.get(name, {})
         number, step = (int, 1) if readers[name] == "env.int" else (float, 0.001)
         wrong = [str(number(lowest) - step), str(number(highest) + step), "-1", "1e12", "nan"]
         wrong += ["inf", "-inf", "9" * 400, "", "ten"]
@@ -179,6 +186,50 @@ def test_a_part_is_never_smaller_than_a_block(tmp_path):
     assert shown(tmp_path, **block)["IMPORT_PART_BYTES"] == 8 * 1024**2
     (answer,) = answers(tmp_path, [{**block, "IMPORT_PART_BYTES": str(4 * 1024**2)}])
     assert answer is not None and '"IMPORT_PART_BYTES"' in answer
+
+
+def test_the_longest_verification_is_no_shorter_than_the_shortest(tmp_path):
+    same = {"VERIFIER_MIN_SECONDS": "2.5", "VERIFIER_MAX_SECONDS": "2.5"}
+    shorter = {"VERIFIER_MIN_SECONDS": "2.5", "VERIFIER_MAX_SECONDS": "2.4"}
+    taken, stopped = answers(tmp_path, [same, shorter])
+    assert taken is None
+    assert stopped is not None and '"VERIFIER_MAX_SECONDS"' in stopped
+
+
+HEROKU = {"KAFKA_URL": "kafka+ssl://a.example:9096,kafka+ssl://b.example:9096"}
+
+
+def test_herokus_kafka_is_understood(tmp_path):
+    given = shown(tmp_path, **HEROKU, KAFKA_PREFIX="columbia-68.", SALES_GROUP="mine")
+    assert given["KAFKA_BOOTSTRAP_SERVERS"] == ["a.example:9096", "b.example:9096"]
+    assert given["KAFKA_SECURITY_PROTOCOL"] == "SSL"
+    assert (given["SALES_INPUT_TOPIC"], given["SALES_GROUP"]) == (
+        "columbia-68.data",
+        "columbia-68.mine",
+    )
+
+
+def test_herokus_kafka_yields_to_another(tmp_path):
+    given = shown(tmp_path, **HEROKU, KAFKA_BOOTSTRAP_SERVERS="own:9092")
+    assert given["KAFKA_BOOTSTRAP_SERVERS"] == ["own:9092"]
+    assert given["KAFKA_SECURITY_PROTOCOL"] == "PLAINTEXT"
+
+
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("KAFKA_SASL_USERNAME", {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}),
+        ("KAFKA_SECURITY_PROTOCOL", {"KAFKA_SECURITY_PROTOCOL": "TLS"}),
+        ("KAFKA_SASL_MECHANISM", {"KAFKA_SASL_MECHANISM": "GSSAPI"}),
+        ("KAFKA_URL", {"KAFKA_URL": "a.example:9096"}),
+        ("KAFKA_PREFIX", {"KAFKA_PREFIX": "with blank"}),
+        ("SALES_INPUT_TOPIC", {"SALES_INPUT_TOPIC": "two words"}),
+        ("SALES_INSTANCE", {"SALES_INSTANCE": "a/b"}),
+    ],
+)
+def test_what_kafka_could_not_use_stops_the_start(tmp_path, name, variables):
+    (answer,) = answers(tmp_path, [variables])
+    assert answer is not None and f'"{name}"' in answer
 
 
 @pytest.mark.parametrize(

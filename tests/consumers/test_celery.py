@@ -114,6 +114,18 @@ def test_beat_survives_its_broker_and_leaves_no_file(stage: Stage) -> None:
     assert not list(settings.BASE_DIR.glob("celerybeat-schedule*"))
 
 
+@pytest.mark.parametrize("where", ["InSending", "InFinalizer"])
+def test_beat_ends_wherever_it_is_told_to(stage: Stage, where: str) -> None:
+    scheduler = f"tests.consumers.schedulers:{where}"
+
+    beat = stage.start(
+        *("-m", "celery", "-A", "config.celery", "beat", "-S", scheduler),
+        IMPORT_SWEEP_SECONDS="0.2",
+    )
+
+    assert beat.exit_code() == 0, beat.log
+
+
 def test_a_worker_survives_its_broker(stage: Stage) -> None:
     process = stage.worker("-P", "threads", "-c", "2", "-I", "tests.consumers.jobs")
     process.says("ready.")

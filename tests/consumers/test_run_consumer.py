@@ -83,5 +83,6 @@ def test_an_unknown_consumer_is_refused_with_the_known_ones(stage: Stage) -> Non
     process = run_consumer(stage, "demo", "dmo")
 
     assert process.exit_code() == 1
-    assert "unknown consumer dmo; known: deliveries, demo, spare" in process.log
+    known = "deliveries, demo, ledger, orders, prices, sales, spare"
+    assert f"unknown consumer dmo; known: {known}" in process.log
     assert "Traceback" not in process.log

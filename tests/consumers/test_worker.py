@@ -164,7 +164,8 @@ def test_an_unknown_consumer_is_refused_with_the_known_ones(stage: Stage) -> Non
     process = stage.worker("-P", "solo", "-Q", "consumer.dmo", "--consumer", "dmo")
 
     assert process.exit_code() == 2
-    assert "unknown consumer dmo; known: deliveries, demo, spare" in process.log
+    known = "deliveries, demo, ledger, orders, prices, sales, spare"
+    assert f"unknown consumer dmo; known: {known}" in process.log
     assert "Traceback" not in process.log
 
 
@@ -221,5 +222,5 @@ def test_a_wrong_name_in_the_variable_is_refused(stage: Stage) -> None:
     process = stage.worker("-P", "solo", CONSUMERS="demo,nope")
 
     assert process.exit_code() == 2
-    known = "known: deliveries, demo, spare"
+    known = "known: deliveries, demo, ledger, orders, prices, sales, spare"
     assert f"variable CONSUMERS: unknown consumer nope; {known}" in process.log

@@ -94,6 +94,10 @@ def test_it_serves_keeps_its_data_and_leaves_nothing(engine_folder: Path, runs: 
         assert response.status == 200
     assert (engine_folder / "run.env").exists()
     until(lambda: "ready" in (engine_folder / "log" / "worker.1.log").read_text())
+    until(lambda: "ready" in (engine_folder / "log" / "performance.1.log").read_text())
+    # This run has no Kafka: its consumers wait and say for what.
+    until(lambda: "sales waits: No Kafka" in (engine_folder / "log" / "sales.1.log").read_text())
+    until(lambda: "prices waits: No Kafka" in (engine_folder / "log" / "prices.1.log").read_text())
 
     # A second one in the same folder is refused and says where the first is.
     second = Run(engine_folder)

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -34,11 +36,18 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    name = f"stockroom_web_{os.getpid()}"
+    with new_site("web", tmp_path_factory.mktemp("web")) as site:
+        yield site
+
+
+@contextmanager
+def new_site(word: str, folder: Path) -> Iterator[Site]:
+    """A Site with a database of its own, which has `word` in its name; its files in `folder`."""
+    name = f"stockroom_{word}_{os.getpid()}"
     url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
     environment = {
         "DATABASE_URL": url,
-        "STOCKROOM_VAR": str(tmp_path_factory.mktemp("web")),
+        "STOCKROOM_VAR": str(folder),
         "LIVE_KEEP_ALIVE_SECONDS": "1",
         "LIVE_PING_SECONDS": "0.5",
     }

@@ -16,6 +16,7 @@ from .raw_app import FILE_BYTES, PAGE_THREADS, TRANSFER_THREADS
 from .servers import Server, read_head, until
 
 MIB = 2**20
+SECONDS = 30.0  # for any answer, on a machine that does much else
 IDLE_SECONDS = 1.0
 # What the server may hold of a body that nobody has read: uvicorn's buffer and one read of its
 # socket. Lost when the client is cut off; it sends these bytes again.
@@ -36,7 +37,7 @@ def server() -> Iterator[Server]:
 
 
 def received(server: Server) -> dict:
-    return requests.get(f"{server.url}/received", timeout=5).json()
+    return requests.get(f"{server.url}/received", timeout=SECONDS).json()
 
 
 def begin_upload(server: Server, size: int, *, path: str = "/api/uploads/1/") -> socket.socket:
@@ -47,7 +48,7 @@ def begin_upload(server: Server, size: int, *, path: str = "/api/uploads/1/") ->
 
 
 def get_a_page(server: Server) -> None:
-    assert requests.get(f"{server.url}/page", timeout=5).text == "a page"
+    assert requests.get(f"{server.url}/page", timeout=SECONDS).text == "a page"
 
 
 def test_it_keeps_what_came_of_a_cut_upload(server: Server) -> None:
@@ -75,7 +76,7 @@ def test_it_ends_an_upload_that_falls_silent(server: Server) -> None:
 
 def test_it_takes_a_whole_upload_in_order(server: Server) -> None:
     data = os.urandom(20 * MIB)
-    answer = requests.patch(f"{server.url}/api/uploads/1/", data=data, timeout=30)
+    answer = requests.patch(f"{server.url}/api/uploads/1/", data=data, timeout=SECONDS)
     assert answer.text == "stored"
     blocks = [data[n : n + MIB] for n in range(0, len(data), MIB)]
     digest = sum(sum(block[:: 2**10]) for block in blocks)
@@ -85,9 +86,9 @@ def test_it_takes_a_whole_upload_in_order(server: Server) -> None:
 @pytest.fixture
 def held(server: Server) -> Iterator[str]:
     """Path of uploads that the application does not read before the test is over."""
-    requests.get(f"{server.url}/hold", timeout=5)
+    requests.get(f"{server.url}/hold", timeout=SECONDS)
     yield "/api/uploads/1/?wait"
-    requests.get(f"{server.url}/go-on", timeout=5)
+    requests.get(f"{server.url}/go-on", timeout=SECONDS)
 
 
 def test_it_does_not_read_ahead_of_the_application(server: Server, held: str) -> None:
@@ -124,7 +125,7 @@ def test_slow_forms_hold_no_thread(server: Server) -> None:
 
 def test_slow_large_forms_hold_no_thread_of_uploads(server: Server) -> None:
     forms = [begin_upload(server, MIB, path="/login/") for _ in range(TRANSFER_THREADS + 3)]
-    answer = requests.patch(f"{server.url}/api/uploads/1/", data=b"x" * MIB, timeout=5)
+    answer = requests.patch(f"{server.url}/api/uploads/1/", data=b"x" * MIB, timeout=SECONDS)
     assert answer.text == "stored"
     for form in forms:
         status, headers = read_head(form)
@@ -138,7 +139,7 @@ def test_a_form_must_be_whole_in_time_however_steadily_it_comes(server: Server) 
 
 def test_it_takes_a_large_form(server: Server) -> None:
     data = os.urandom(MIB + 1)
-    assert requests.post(f"{server.url}/body", data=data, timeout=5).content == data
+    assert requests.post(f"{server.url}/body", data=data, timeout=SECONDS).content == data
 
 
 def test_an_upload_that_only_trickles_is_ended_and_kept(server: Server) -> None:
@@ -156,7 +157,7 @@ def drip(connection: socket.socket, size: int) -> int:
             connection.recv(1, socket.MSG_PEEK)
         except TimeoutError:
             continue
-        connection.settimeout(5)
+        connection.settimeout(SECONDS)
         return read_head(connection)[0]
     raise AssertionError("it was never answered")
 
@@ -175,7 +176,7 @@ def test_more_uploads_than_may_wait_are_told_to_come_back(server: Server, held: 
 
 def test_downloads_leave_uploads_their_threads(server: Server) -> None:
     readers = [ask(server, "/endless.csv") for _ in range(TRANSFER_THREADS + 5)]
-    answer = requests.patch(f"{server.url}/api/uploads/1/", data=b"x" * MIB, timeout=5)
+    answer = requests.patch(f"{server.url}/api/uploads/1/", data=b"x" * MIB, timeout=SECONDS)
     assert answer.text == "stored"
     for reader in readers:
         reader.close()
@@ -192,7 +193,10 @@ def test_downloads_leave_uploads_their_threads(server: Server) -> None:
 )
 def test_it_takes_text_in_no_strange_charset(server: Server, kind: str) -> None:
     headers = {"Content-Type": kind}
-    assert requests.post(f"{server.url}/body", b"x", headers=headers, timeout=5).status_code == 400
+    assert (
+        requests.post(f"{server.url}/body", b"x", headers=headers, timeout=SECONDS).status_code
+        == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +204,7 @@ def test_it_takes_text_in_no_strange_charset(server: Server, kind: str) -> None:
 )
 def test_it_takes_text_in_usual_charsets(server: Server, kind: str) -> None:
     headers = {"Content-Type": kind}
-    assert requests.post(f"{server.url}/body", b"x", headers=headers, timeout=5).text == "x"
+    assert requests.post(f"{server.url}/body", b"x", headers=headers, timeout=SECONDS).text == "x"
 
 
 def test_it_refuses_a_body_that_is_too_large_before_it_is_sent(server: Server) -> None:
@@ -214,19 +218,19 @@ def test_it_refuses_a_body_that_is_too_large_before_it_is_sent(server: Server) -
 
 
 def test_it_takes_a_small_body_in_chunks(server: Server) -> None:
-    answer = requests.post(f"{server.url}/body", data=iter([b"one ", b"two"]), timeout=5)
+    answer = requests.post(f"{server.url}/body", data=iter([b"one ", b"two"]), timeout=SECONDS)
     assert answer.text == "one two"
 
 
 def test_it_asks_for_the_length_of_a_large_body_in_chunks(server: Server) -> None:
     chunks = iter([b"x" * 2**16] * 2)
-    answer = requests.patch(f"{server.url}/api/uploads/1/", data=chunks, timeout=5)
+    answer = requests.patch(f"{server.url}/api/uploads/1/", data=chunks, timeout=SECONDS)
     assert answer.status_code == 411
 
 
 def test_it_lets_no_header_pass_for_another(server: Server) -> None:
     given = {"X_Forwarded_For": "1.2.3.4", "X-Real": "yes"}
-    seen = requests.get(f"{server.url}/headers", headers=given, timeout=5).json()
+    seen = requests.get(f"{server.url}/headers", headers=given, timeout=SECONDS).json()
     assert "HTTP_X_FORWARDED_FOR" not in seen
     assert seen["HTTP_X_REAL"] == "yes"
 
@@ -234,12 +238,12 @@ def test_it_lets_no_header_pass_for_another(server: Server) -> None:
 def test_a_broken_response_costs_no_thread(server: Server) -> None:
     for _ in range(PAGE_THREADS + 1):
         with pytest.raises(requests.RequestException):
-            requests.get(f"{server.url}/broken", timeout=5)
+            requests.get(f"{server.url}/broken", timeout=SECONDS)
     get_a_page(server)
 
 
 def test_a_response_that_breaks_off_does_not_look_whole(server: Server) -> None:
-    answer = requests.get(f"{server.url}/breaks-off.csv", stream=True, timeout=5)
+    answer = requests.get(f"{server.url}/breaks-off.csv", stream=True, timeout=SECONDS)
     assert answer.status_code == 200
     lines = answer.iter_content(None)
     assert next(lines) == b"a line\r\n"
@@ -299,14 +303,16 @@ def test_who_does_not_read_is_disconnected_and_holds_no_page(server: Server, pat
 
 @pytest.mark.parametrize("path", ["/static/large", "/large"])
 def test_it_sends_all_of_a_large_response(server: Server, path: str) -> None:
-    answer = requests.get(f"{server.url}{path}", timeout=10)
+    answer = requests.get(f"{server.url}{path}", timeout=SECONDS)
     assert len(answer.content) == FILE_BYTES
-    assert requests.head(f"{server.url}{path}", timeout=5).status_code == 200
+    assert requests.head(f"{server.url}{path}", timeout=SECONDS).status_code == 200
 
 
 def test_a_thread_keeps_its_context(server: Server) -> None:
     """Django keeps caches, and with them their connections, in context variables."""
-    answers = [requests.get(f"{server.url}/context", timeout=5).text.split() for _ in range(10)]
+    answers = [
+        requests.get(f"{server.url}/context", timeout=SECONDS).text.split() for _ in range(10)
+    ]
     by_thread = {name: [int(n) for owner, n in answers if owner == name] for name, _ in answers}
     assert len(by_thread) <= PAGE_THREADS
     for counts in by_thread.values():
@@ -315,19 +321,19 @@ def test_a_thread_keeps_its_context(server: Server) -> None:
 
 @pytest.mark.parametrize("given", ["abc-123", "0af7651916cd43dd8448eb211c80319c"])
 def test_it_keeps_the_request_id_it_is_given(server: Server, given: str) -> None:
-    answer = requests.get(f"{server.url}/page", headers={"X-Request-ID": given}, timeout=5)
+    answer = requests.get(f"{server.url}/page", headers={"X-Request-ID": given}, timeout=SECONDS)
     assert answer.headers["X-Request-ID"] == given
     until(lambda: f"[{given}] GET /page 200 6 B" in server.log(), "it is logged")
 
 
 @pytest.mark.parametrize("given", ["", "with space", "x" * 101])
 def test_it_gives_a_request_an_id(server: Server, given: str) -> None:
-    answer = requests.get(f"{server.url}/page", headers={"X-Request-ID": given}, timeout=5)
+    answer = requests.get(f"{server.url}/page", headers={"X-Request-ID": given}, timeout=SECONDS)
     assert answer.headers["X-Request-ID"] not in ("", given)
 
 
 def test_the_log_shows_the_path_as_it_was_sent(server: Server) -> None:
-    requests.get(f"{server.url}/a%0AINFO%20forged", timeout=5)
+    requests.get(f"{server.url}/a%0AINFO%20forged", timeout=SECONDS)
     until(lambda: "GET /a%0AINFO%20forged 200" in server.log(), "it is logged")
 
 

@@ -83,6 +83,7 @@ class Viewed:
 def viewed(chromium: Browser, web_server: Server, site: Site) -> Iterator[Viewed]:
     context = chromium.new_context()
     context.set_default_timeout(10_000)
+    context.set_default_navigation_timeout(30_000)  # the first page of a busy machine
     name, _, value = site.cookie.partition("=")
     context.add_cookies([{"name": name, "value": value, "url": web_server.url}])
     page = context.new_page()
