@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.running import Running
 
+# For anything that a page has to show, on a machine that does much else.
+PATIENCE_MS = 60_000
 PHONE = {"width": 390, "height": 800}
 DESK = {"width": 1280, "height": 860}
 SERIOUS = ("serious", "critical")
@@ -28,8 +30,7 @@ def watched(page: Page, address: str) -> Iterator[Page]:
 def signed_in(chromium: Browser, stockroom: Running) -> Iterator[BrowserContext]:
     """A profile with the demo user of a running Stockroom signed in; its tabs are watched."""
     context = chromium.new_context(base_url=stockroom.address)
-    context.set_default_timeout(15_000)
-    context.set_default_navigation_timeout(30_000)  # the first page of a busy machine
+    context.set_default_timeout(PATIENCE_MS)
     wrong: list[str] = []
     context.on("page", lambda page: _watch(page, stockroom.address, wrong))
     page = context.new_page()

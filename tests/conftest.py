@@ -10,11 +10,15 @@ from django.conf import settings
 from django.db import connections
 from django.test import Client
 from hypothesis import settings as hypothesis
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+
+from tests.browsing import PATIENCE_MS
 
 # No test asserts how fast it is: the default gives each example 200 ms.
 hypothesis.register_profile("stockroom", deadline=None)
 hypothesis.load_profile("stockroom")
+# Playwright gives each expectation 5 s.
+expect.set_options(timeout=PATIENCE_MS)
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
@@ -75,8 +79,7 @@ def chromium() -> Iterator[Browser]:
 def browser_context(chromium: Browser, live_server) -> Iterator[BrowserContext]:
     """An empty browser profile whose relative addresses lead to `live_server`."""
     context = chromium.new_context(base_url=live_server.url)
-    context.set_default_timeout(10_000)
-    context.set_default_navigation_timeout(30_000)  # the first page of a busy machine
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

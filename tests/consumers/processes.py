@@ -21,7 +21,7 @@ from config.services.engine import Engine
 from config.services.spawn import kill_tree, spawn, tree
 
 PROJECT = Path(__file__).resolve().parents[2]
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
 Found = TypeVar("Found")

@@ -90,7 +90,7 @@ def test_it_serves_keeps_its_data_and_leaves_nothing(engine_folder: Path, runs: 
     first = Run(engine_folder)
     runs.append(first)
     address = first.address()
-    with urllib.request.urlopen(f"{address}/healthz", timeout=10) as response:
+    with urllib.request.urlopen(f"{address}/healthz", timeout=60) as response:
         assert response.status == 200
     assert (engine_folder / "run.env").exists()
     until(lambda: "ready" in (engine_folder / "log" / "worker.1.log").read_text())

@@ -11,7 +11,7 @@ import psutil
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], seconds: float = 30.0) -> T:
+def until(condition: Callable[[], T], seconds: float = 60.0) -> T:
     """The first true value of `condition`; AssertionError when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -32,7 +32,7 @@ class Stream:
                 self.text += data.decode()
         return self.text
 
-    def wait_for(self, text: str, *, seconds: float = 10.0) -> None:
+    def wait_for(self, text: str, *, seconds: float = 60.0) -> None:
         until(lambda: text in self.read(), f"{text!r} in the stream", seconds=seconds)
 
     def forget(self) -> None:

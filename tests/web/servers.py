@@ -16,10 +16,10 @@ from config.services.ports import LOOPBACK, Port, is_answering
 from config.services.spawn import kill_tree, spawn
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
-def until(is_true: Callable[[], object], what: str, *, seconds: float = 30.0) -> None:
+def until(is_true: Callable[[], object], what: str, *, seconds: float = 60.0) -> None:
     """Wait until `is_true()`; fail with `what` was waited for after `seconds`."""
     deadline = time.monotonic() + seconds
     while not is_true():
@@ -84,11 +84,11 @@ class Server:
         """All that it has written so far."""
         return os.pread(self._output.fileno(), 10**7, 0).decode(errors="replace")
 
-    def connect(self, *, seconds: float = 30.0) -> socket.socket:
+    def connect(self, *, seconds: float = 60.0) -> socket.socket:
         """A raw connection to it."""
         return socket.create_connection(self.address, timeout=seconds)
 
-    def exit_code(self, *, seconds: float = 30.0) -> int:
+    def exit_code(self, *, seconds: float = 60.0) -> int:
         """Wait for it to end by itself."""
         try:
             return self.process.wait(seconds)

@@ -59,7 +59,7 @@ def test_a_bad_token_is_refused_at_the_documentation(client: Client) -> None:
 def test_every_page_has_the_policy(web_server: Server, site: Site) -> None:
     for path in ("/login/", "/products/", "/api/docs/", "/nowhere/", "/healthz"):
         url, headers = f"{web_server.url}{path}", {"Cookie": site.cookie}
-        answer = requests.get(url, headers=headers, allow_redirects=False, timeout=10)
+        answer = requests.get(url, headers=headers, allow_redirects=False, timeout=60)
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'self'" in policy
         assert "unsafe" not in policy

@@ -205,7 +205,7 @@ def test_a_process_whose_pages_all_hang_is_alive(site: Site) -> None:
         until(lambda: site.connections() >= 3, "pages wait for the lock")
         for path in ("/healthz", "/readyz"):
             headers = {"Cookie": site.cookie}  # a person looks, not a load balancer
-            assert requests.get(f"{server.url}{path}", headers=headers, timeout=5).ok
+            assert requests.get(f"{server.url}{path}", headers=headers, timeout=60).ok
         assert all(page.is_alive() for page in pages)
         holder.close()
         for page in pages:

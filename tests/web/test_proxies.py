@@ -62,5 +62,5 @@ def test_the_application_sees_it(proxies: str, expected: tuple[str, str]) -> Non
     given = {"X-Forwarded-For": "6.6.6.6, 1.2.3.4", "X-Forwarded-Proto": "https"}
     environment = {"TRUSTED_PROXIES": proxies, "FORWARDED_ALLOW_IPS": "*"}
     with Server("tests.web.raw_app:application", environment=environment) as server:
-        found = requests.get(f"{server.url}/headers", headers=given, timeout=5).json()
+        found = requests.get(f"{server.url}/headers", headers=given, timeout=60).json()
     assert (found["REMOTE_ADDR"], found["scheme"]) == expected

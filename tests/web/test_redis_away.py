@@ -60,14 +60,14 @@ def test_after_a_crash(stream: Stream, valkey: Valkey) -> None:
     stream.wait_for("event: keep-alive")
     assert "stream-reset" not in stream.text
     valkey.start()
-    stream.wait_for("event: stream-reset", seconds=5)
+    stream.wait_for("event: stream-reset")
     comes_through(stream, valkey, "after a crash")
 
 
 def test_after_a_cut_connection(stream: Stream, valkey: Valkey) -> None:
     with redis.Redis.from_url(valkey.variables()["REDIS_URL"]) as client:
         client.client_kill_filter(_type="pubsub")
-    stream.wait_for("event: stream-reset", seconds=5)
+    stream.wait_for("event: stream-reset")
     comes_through(stream, valkey, "after a cut")
 
 
@@ -81,7 +81,7 @@ def test_after_silence(server: Server, stream: Stream, valkey: Valkey) -> None:
         until(lambda: server.log().count("live pages wait for Redis") > lines, "it is noticed")
     finally:
         process.resume()
-    stream.wait_for("event: stream-reset", seconds=5)
+    stream.wait_for("event: stream-reset")
     comes_through(stream, valkey, "after silence")
 
 
@@ -93,7 +93,7 @@ def test_a_page_opened_while_redis_is_away(
         with Stream(server, site.cookie) as stream:
             stream.wait_for("stream-open")
             valkey.start()
-            stream.wait_for("event: stream-reset", seconds=5)
+            stream.wait_for("event: stream-reset")
             comes_through(stream, valkey, "opened early")
     finally:
         valkey.start()

@@ -24,7 +24,7 @@ def get_pages(server: Server, site: Site) -> None:
     def get() -> None:
         for _ in range(10):
             headers = {"Cookie": site.cookie}
-            assert requests.get(f"{server.url}/account/", headers=headers, timeout=10).ok
+            assert requests.get(f"{server.url}/account/", headers=headers, timeout=60).ok
 
     threads = [threading.Thread(target=get) for _ in range(2 * WEB_THREADS)]
     for thread in threads:
@@ -86,7 +86,7 @@ def test_a_stream_is_refused(
 ) -> None:
     url = f"{web_server.url}/events/{channel}/"
     headers = {"Cookie": site.cookie if cookie is None else cookie}
-    answer = requests.get(url, headers=headers, allow_redirects=False, timeout=5)
+    answer = requests.get(url, headers=headers, allow_redirects=False, timeout=60)
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
 

@@ -104,11 +104,11 @@ def test_an_unknown_token_is_refused(web_server: Server, site: Site, header: str
 
 def test_a_stream_is_read_alone(web_server: Server, site: Site) -> None:
     url = f"{web_server.url}/events/import-7/"
-    answer = requests.delete(url, headers={"Cookie": site.cookie}, timeout=5)
+    answer = requests.delete(url, headers={"Cookie": site.cookie}, timeout=60)
     assert answer.status_code in (403, 405)
     assert answer.json()["error"]["message"]
 
 
 def refused(server: Server, channel: str, header: str, **more: str) -> requests.Response:
     headers = {"Authorization": header.encode("latin-1"), **more}
-    return requests.get(f"{server.url}/events/{channel}/", headers=headers, timeout=5)
+    return requests.get(f"{server.url}/events/{channel}/", headers=headers, timeout=60)

@@ -238,7 +238,7 @@ class Receiver:
         with self._changed:
             return list(self._requests)
 
-    def wait(self, count: int, seconds: float = 10) -> list[Received]:
+    def wait(self, count: int, seconds: float = 60) -> list[Received]:
         """The requests, as soon as `count` have come; AssertionError with them if they do not."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self._requests) >= count, seconds)

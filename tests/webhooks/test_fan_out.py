@@ -84,5 +84,5 @@ def test_two_workers_take_different_events(make_endpoint, workers, monkeypatch):
     with transaction.atomic():
         fan_out.fan_out()
         other: Future[bool] = workers(fan_out.fan_out)
-        assert other.result(timeout=10)  # it did not wait for the first
+        assert other.result(timeout=60)  # it did not wait for the first
     assert Delivery.objects.count() == 10

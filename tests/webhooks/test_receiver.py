@@ -13,7 +13,7 @@ from tests.webhooks.receiver import Receiver, status
 
 
 def post(receiver: Receiver, path: str = "/", body: bytes = b"hello") -> tuple[int, bytes]:
-    connection = HTTPConnection("127.0.0.1", receiver.port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", receiver.port, timeout=60)
     try:
         connection.request("POST", path, body, {"X-Name": "Ana"})
         response = connection.getresponse()
@@ -46,7 +46,7 @@ def test_answers_by_path_can_be_switched():
 
 def test_several_requests_come_on_one_connection():
     with Receiver() as receiver:
-        connection = HTTPConnection("127.0.0.1", receiver.port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", receiver.port, timeout=60)
         for _ in range(3):
             connection.request("POST", "/", b"x")
             assert connection.getresponse().read() == b""
@@ -67,7 +67,7 @@ def test_several_requests_come_on_one_connection():
 )
 def test_it_can_misbehave(answer: answers.Answer, error: type[Exception]):
     with Receiver(answer) as receiver:
-        connection = HTTPConnection("127.0.0.1", receiver.port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", receiver.port, timeout=60)
         connection.request("POST", "/", b"x")
         receiver.wait(1)
         assert connection.sock is not None
@@ -106,7 +106,7 @@ def test_it_speaks_tls_for_a_name():
     authority.configure_trust(context)
     with Receiver(tls=authority.issue_cert("localhost"), host="localhost") as receiver:
         assert receiver.url == f"https://localhost:{receiver.port}/"
-        connection = HTTPSConnection("localhost", receiver.port, timeout=5, context=context)
+        connection = HTTPSConnection("localhost", receiver.port, timeout=60, context=context)
         connection.request("POST", "/", b"x")
         assert connection.getresponse().status == 200
         connection.close()

@@ -212,7 +212,7 @@ def test_what_somebody_holds_keeps_nobody_else_from_being_recorded(make_endpoint
     ended = [Ended(one, SHOWN, answer(200)) for one in claims.take(10, 10)]
     with transaction.atomic():
         Health.objects.select_for_update().get(pk=held.pk)
-        left = workers(recording.record, ended).result(timeout=10)
+        left = workers(recording.record, ended).result(timeout=60)
     assert [one.taken.endpoint for one in left] == [held]
     states = Delivery.objects.values_list("endpoint", "state")
     assert dict(states) == {held.pk: "sending", free.pk: "succeeded"}

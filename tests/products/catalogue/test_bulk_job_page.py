@@ -6,6 +6,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from tests.browsing import PATIENCE_MS
 from tests.services.waiting import until
 
 pytestmark = pytest.mark.browser
@@ -32,8 +33,7 @@ def products(running_stockroom) -> str:
 @pytest.fixture
 def page(chromium, running_stockroom):
     context = chromium.new_context(base_url=running_stockroom.address)
-    context.set_default_timeout(15_000)
-    context.set_default_navigation_timeout(30_000)  # the first page of a busy machine
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto("/login/")
     page.get_by_label("Username").fill(running_stockroom.user)

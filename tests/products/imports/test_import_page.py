@@ -11,7 +11,7 @@ from tests.browsing import signed_in
 pytestmark = pytest.mark.browser
 
 HEADER = "name,sku,description\r\n"
-DONE_MS = 60_000
+DONE_MS = 120_000
 
 
 def rows(prefix: str, number: int, *, width: int = 60) -> str:

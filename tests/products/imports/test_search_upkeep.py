@@ -111,7 +111,7 @@ def half_built(user, workers, other):
     with other.cursor() as cursor:
         cursor.execute("UPDATE products_product SET name = 'M'")
     build = workers(search_index.build)
-    until(lambda: search_index.state() == "building" and _exists(), 10)
+    until(lambda: search_index.state() == "building" and _exists(), 60)
     yield build
     other.rollback()
     search_index.build()
@@ -132,7 +132,7 @@ def test_what_a_killed_build_leaves_behind_is_built_again(half_built, other):
             " AND objid = %s",
             [search_index.BUILDER],
         )
-    assert half_built.exception(timeout=10) is not None
+    assert half_built.exception(timeout=60) is not None
     assert search_index.state() == "missing"
     assert _exists()  # but it can't be used
 
@@ -146,7 +146,7 @@ def test_statistics_are_not_waited_for_while_it_is_built(half_built, other):
     tasks.analyze_catalogue()  # gives up: the build would wait for it, and both for ever
     assert not half_built.done()
     other.rollback()
-    assert half_built.result(timeout=10)
+    assert half_built.result(timeout=60)
     assert search_index.state() == "ready"
 
 
@@ -157,4 +157,4 @@ def test_a_merge_that_drops_it_ends_a_build_under_way(half_built, other):
         cursor.execute("BEGIN; SELECT count(*) FROM products_upload")
     search_index.drop()
     assert not _exists()
-    half_built.exception(timeout=10)
+    half_built.exception(timeout=60)

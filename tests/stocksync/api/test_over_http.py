@@ -110,8 +110,8 @@ def test_an_upload_that_is_cut_makes_no_job_and_leaves_nothing(ask, running_stoc
     where = urlsplit(running_stockroom.address)
     with closing(socket.create_connection((where.hostname, where.port), timeout=30)) as connection:
         connection.sendall(head.encode() + whole.body[: len(whole.body) // 2])
-        until(lambda: stored(running_stockroom) > before[1], 30)
-    until(lambda: stored(running_stockroom) == before[1], 30)
+        until(lambda: stored(running_stockroom) > before[1], 60)
+    until(lambda: stored(running_stockroom) == before[1], 60)
     assert newest(ask) == before[0]
 
 
@@ -158,7 +158,7 @@ def test_a_job_is_followed_live_to_its_end(ask, running_stockroom):
     for _ in range(10):
         (last,) = newest(ask)
         with TokenStream(server, running_stockroom.token, f"stocksync-{last + 1}") as stream:
-            stream.wait_for("stream-open", seconds=30)
+            stream.wait_for("stream-open")
             again = ask("post", f"{JOBS}{first['id']}/repeat/", json={"clock": "tree"}).json()
             assert again["id"] == last + 1
             shown = ended(ask, again)

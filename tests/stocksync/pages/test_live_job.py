@@ -14,7 +14,7 @@ from .histories import MIXED, many
 
 pytestmark = pytest.mark.browser
 
-DONE_MS = 60_000
+DONE_MS = 120_000
 
 
 @pytest.fixture

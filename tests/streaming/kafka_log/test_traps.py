@@ -50,7 +50,7 @@ def polled(group: Group, wanted: Callable[[Polled], object]) -> Polled:
         found.append(group.poll(0.3))
         return wanted(found[-1])
 
-    until(look, 30)
+    until(look, 60)
     return found[-1]
 
 

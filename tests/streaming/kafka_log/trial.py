@@ -138,5 +138,5 @@ class Trial:
 
 def joined(consumer: KafkaConsumer) -> ConsumerGroupMetadata:
     """Poll until it is a member that owns something."""
-    until(lambda: (consumer.poll(timeout_ms=500), consumer.assignment())[1], 30)
+    until(lambda: (consumer.poll(timeout_ms=500), consumer.assignment())[1], 60)
     return consumer.group_metadata()

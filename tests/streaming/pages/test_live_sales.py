@@ -66,8 +66,8 @@ def test_a_curve_is_asked_for_by_the_page_and_appears_once_it_is_sent(page):
 def test_when_snapshots_stop_the_figures_are_marked_and_then_gone(page):
     page.goto("/streaming/sales/")
     board.publish(snapshot(every_seconds=10.0, top=[selling("85123A")]))  # kept for 30 s
-    expect(page.locator(".sums")).to_contain_text("85123A", timeout=20_000)
+    expect(page.locator(".sums")).to_contain_text("85123A")
     expect(page.get_by_text("No news.")).to_be_visible(timeout=40_000)
     # What is left is the running Stockroom's own instance, which waits for Kafka.
-    expect(page.locator(".sums")).to_have_count(0, timeout=30_000)
+    expect(page.locator(".sums")).to_have_count(0)
     expect(page.get_by_text("shop-1.1")).to_have_count(0)

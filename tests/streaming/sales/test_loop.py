@@ -223,7 +223,7 @@ def test_a_twin_with_the_same_slot_takes_turns_without_loss(stage):
         twin.open()
         stage.produce(sales(20, start=40))
         with pytest.raises(Uncommitted):
-            until(lambda: loop.step(0.05), 30)
+            until(lambda: loop.step(0.05), 60)
         work_off(loop, 60)
         twin.close()
     assert stage.assert_right().right == 60
@@ -239,7 +239,7 @@ def test_after_a_failed_transaction_the_state_is_made_again_where_it_went_ahead(
         loop._transactions.commit = failing  # type: ignore[method-assign]
         stage.produce(one_partition(10, start=30))
         with pytest.raises(Uncommitted):
-            until(lambda: loop.step(0.05), 30)
+            until(lambda: loop.step(0.05), 60)
         assert before.position > 30  # of one poll, which need not have all
         del loop._transactions.commit
         work_off(loop, 40)
@@ -262,7 +262,7 @@ def test_records_are_not_lost_with_an_error_after_they_were_polled(stage, monkey
         monkeypatch.setattr(loop.group._consumer, "poll", poll_then_fail)
         stage.produce(one_partition(20))
         with pytest.raises(KafkaError):
-            until(lambda: loop.step(0.05), 30)
+            until(lambda: loop.step(0.05), 60)
         assert polls[-2]  # had records, then the second question of the same poll failed
         monkeypatch.undo()
         work_off(loop, 20)

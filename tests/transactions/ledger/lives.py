@@ -105,7 +105,7 @@ class Lives:
     def _work(self, steps: Steps) -> None:
         intake.LINGER_SECONDS = intake.POLL_SECONDS = 0.01
         database = SteppedDatabase(psycopg2.connect(self._database_url), steps)
-        connection, session = until(lambda: self._begun(database, steps), 20)
+        connection, session = until(lambda: self._begun(database, steps), 60)
         quiet = 0
         while quiet < QUIET_STEPS:
             left = session.step() is not None or session.busy

@@ -153,7 +153,7 @@ def test_a_leader_that_stands_still_for_longer_than_its_heartbeat(
     second = sample.start(**url)
     second.says("another instance leads")
     sample.queue.send(*sent_bodies(1000, 10))
-    until(lambda: rows(sample) > SAMPLE + 100, 30)
+    until(lambda: rows(sample) > SAMPLE + 100, 60)
     first.send(signal.SIGSTOP)
     stopped_at = rows(sample)
     sample.queue.send(*sent_bodies(500, 1010))
@@ -173,7 +173,7 @@ def test_a_leader_that_stands_still_for_longer_than_its_heartbeat(
     sample.queue.send(*sent_bodies(100, 1510))
     sample.wait_for_rows(SAMPLE + 1610)
     assert_each_once(sample, 1610)
-    until(lambda: leaders(sample) == [(second if session == "ends" else first).child.pid], 20)
+    until(lambda: leaders(sample) == [(second if session == "ends" else first).child.pid], 60)
     assert "Traceback" not in sample.logs()
 
 
@@ -182,8 +182,8 @@ def test_two_instances_that_start_at_once(sample: LedgerStage) -> None:
     for _ in range(2):
         sample.start(LEDGER_BATCH="20")
     sample.wait_for_rows(SAMPLE + 500)
-    until(lambda: len(leaders(sample)) == 1, 20)
-    until(lambda: sample.logs().count("another instance leads") == 1, 20)
+    until(lambda: len(leaders(sample)) == 1, 60)
+    until(lambda: sample.logs().count("another instance leads") == 1, 60)
     assert_each_once(sample, 500)
     assert "Traceback" not in sample.logs()
 

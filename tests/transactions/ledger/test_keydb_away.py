@@ -135,7 +135,7 @@ def test_keydb_stands_still_until_the_tolerance_ends(frozen: tuple[Ledger, Engin
     assert next(looks) > 6  # tried again
     go_on(engine)
     ledger._client.close()
-    until(lambda: has_done_all(ledger), 10)
+    until(lambda: has_done_all(ledger), 60)
     assert ledger.shown() == {"1_Visa": "1300", "2_Mastercard": "1800"}
 
 
@@ -160,7 +160,7 @@ def test_keydb_stands_still_right_before_it_writes(frozen: tuple[Ledger, Engine]
     assert ledger.rollup.write(NOON + 120).failure.startswith("KeyDB: ")
     go_on(engine)
     ledger._client.close()
-    until(lambda: has_done_all(ledger), 10)
+    until(lambda: has_done_all(ledger), 60)
     assert ledger.shown() == {"1_Visa": "1300", "2_Mastercard": "1800"}
 
 

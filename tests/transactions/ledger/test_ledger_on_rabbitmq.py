@@ -113,7 +113,7 @@ def test_messages_that_come_one_at_a_time(sample: LedgerStage) -> None:
     for number in range(3):
         sample.queue.send(*sent_bodies(1, number))
         sample.wait_for_rows(SAMPLE + number + 1)
-    until(lambda: sample.queue.waiting() == 0, 10)
+    until(lambda: sample.queue.waiting() == 0, 60)
     assert_each_once(sample, sent_bodies(3))
     assert "unknown delivery tag" not in process.log
 
@@ -216,7 +216,7 @@ def intakes(sample: LedgerStage, connect: Callable[[], Any]) -> Iterator[Callabl
                 return None
 
         database = connect()
-        found = until(lambda: intake_of(database), 10)
+        found = until(lambda: intake_of(database), 60)
         found.cut = lambda: cut(connection)  # type: ignore[attr-defined]
         return found
 
@@ -241,7 +241,7 @@ def cut(connection: Any) -> None:
 
 
 def work_off(stage: LedgerStage, session: Intake, count: int) -> None:
-    until(lambda: (session.step() and None) or rows(stage) >= SAMPLE + count, 20)
+    until(lambda: (session.step() and None) or rows(stage) >= SAMPLE + count, 60)
 
 
 def test_a_look_alike_that_was_delivered_before_the_kill_is_not_lost(
@@ -251,7 +251,7 @@ def test_a_look_alike_that_was_delivered_before_the_kill_is_not_lost(
     sample.queue.send(body())
     work_off(sample, session, 1)
     sample.queue.send(body())
-    until(lambda: sample.queue.waiting() == 0, 10)  # it is on its way to the client
+    until(lambda: sample.queue.waiting() == 0, 60)  # it is on its way to the client
     session.cut()
     session = intakes()
     work_off(sample, session, 2)
@@ -362,7 +362,7 @@ def test_marks_of_what_was_delivered_before(rabbitmq: Engine) -> None:
         assert not method.redelivered
         cut(queue._connection)
         queue._connection = None
-        until(lambda: queue.waiting() == 2, 10)
+        until(lambda: queue.waiting() == 2, 60)
         found = [queue.channel().basic_get(queue.name) for _ in range(2)]
         assert [(method.redelivered, raw) for method, _, raw in found] == [
             (True, b"1"),

@@ -197,7 +197,7 @@ def test_tables_and_a_provider_that_come_later(
     assert stage.queue.waiting() == 11
     make_tables(connect())
     stage.wait_for_rows(SAMPLE + 10)
-    until(lambda: stage.query("SELECT 1 FROM stockroom_ledger.rejects"), 20)
+    until(lambda: stage.query("SELECT 1 FROM stockroom_ledger.rejects"), 60)
     stage.query("INSERT INTO initial_data (provider_name, initial_value) VALUES ('Café', 0)")
     stage.queue.send(body(3, 10))
     stage.wait_for_rows(SAMPLE + 11)

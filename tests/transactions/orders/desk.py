@@ -67,7 +67,7 @@ class Asking:
         self, server: Server, path: str, headers: Mapping[str, str], method: str = "GET"
     ) -> None:
         host, port = server.address
-        self._connection = HTTPConnection(host, port, timeout=25)
+        self._connection = HTTPConnection(host, port, timeout=60)
         self._connection.request(method, path, headers=dict(headers))
 
     @property

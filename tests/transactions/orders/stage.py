@@ -115,7 +115,7 @@ class OrdersStage:
             left = list(Order.objects.filter(status__in=OPEN).values("status", "claim", "holder"))
             raise AssertionError(f"{len(left)} open: {left[:5]}\n{self.logs()}") from None
 
-    def wait_for(self, seconds: float = 30.0, **fields: Any) -> None:
+    def wait_for(self, seconds: float = 60.0, **fields: Any) -> None:
         """Until there is an order with these."""
         try:
             until(lambda: Order.objects.filter(**fields).exists(), seconds)

@@ -225,7 +225,7 @@ class TestAgainstARunningStockroom:
                     "callback_url": f"http://127.0.0.1:{server.server_port}/orders",
                 },
             )
-            (decision,) = until(lambda: names["decisions"], 30)
+            (decision,) = until(lambda: names["decisions"], 60)
         finally:
             server.shutdown()
             thread.join()
@@ -237,7 +237,7 @@ class TestAgainstARunningStockroom:
             callback = ask(order["status_url"])["callback"]
             return (callback["state"], callback["last_status_code"]) == ("succeeded", 204)
 
-        until(told, 30)
+        until(told, 60)
 
     def test_each_error_of_the_table(self, environment, running):
         """Those that a client can bring about."""
@@ -280,4 +280,4 @@ class TestAgainstARunningStockroom:
             "place_orders", "--count", "3", "--quantity", "1", "--no-progress"
         )
         assert "3 orders: " in said
-        until(lambda: "No drift" in running.stack.manage("reconcile_orders"), 30)
+        until(lambda: "No drift" in running.stack.manage("reconcile_orders"), 60)

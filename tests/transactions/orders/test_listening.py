@@ -65,7 +65,7 @@ class Client:
         self.sent.append(message)
 
     async def body(self) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.task
         return b"".join(message.get("body", b"") for message in self.sent)
 
@@ -87,7 +87,7 @@ class Room:
         self.manager.add_to_queues(CHANNEL, Event(CHANNEL, "snapshot", data))  # type: ignore[arg-type]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)
 

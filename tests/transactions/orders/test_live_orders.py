@@ -32,7 +32,7 @@ class Ear:
         self._client = redis.Redis.from_url(url)
         self._pubsub = self._client.pubsub()
         self._pubsub.subscribe("events_channel")
-        subscribed = self._pubsub.get_message(timeout=5)
+        subscribed = self._pubsub.get_message(timeout=60)
         assert subscribed is not None and subscribed["type"] == "subscribe"
         self.heard: list[tuple[str, dict[str, Any]]] = []
 

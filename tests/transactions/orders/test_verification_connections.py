@@ -33,7 +33,7 @@ def open_to(port: int) -> int:
     return sum(bool(each.raddr) and each.raddr.port == port for each in found)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"

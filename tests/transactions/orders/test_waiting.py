@@ -97,7 +97,7 @@ def get_pages(server: Server, site: Site) -> None:
     def get(_: int) -> None:
         for _ in range(2):
             headers = {"Cookie": site.cookie}
-            assert requests.get(f"{server.url}/account/", headers=headers, timeout=20).ok
+            assert requests.get(f"{server.url}/account/", headers=headers, timeout=60).ok
 
     with ThreadPoolExecutor(2 * WEB_THREADS) as pool:
         list(pool.map(get, range(2 * WEB_THREADS)))

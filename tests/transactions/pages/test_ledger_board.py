@@ -43,7 +43,7 @@ def test_pages_are_told_of_changes_and_of_nothing_else(monkeypatch):
 
     with board.shown(look):
         for _ in range(10):
-            asked.acquire(timeout=10)
+            asked.acquire(timeout=60)
         assert told == [{"name": "ledger"}]
         said["failure"] = "KeyDB: refused"
         until(lambda: len(told) == 2)

@@ -104,7 +104,7 @@ def test_an_edit_does_not_wait_for_who_makes_deliveries(actor, make_endpoint, wo
     endpoint = make_endpoint()
     with transaction.atomic():
         service.update(actor, endpoint.pk, {"description": "edited"})
-        workers(deliver, endpoint).result(timeout=20)
+        workers(deliver, endpoint).result(timeout=60)
     assert Delivery.objects.count() == 1
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from standardwebhooks import Webhook
 
-from tests.browsing import PHONE, faults, watched
+from tests.browsing import PATIENCE_MS, PHONE, faults, watched
 from tests.look.test_browser import ACCESSIBILITY
 from tests.webhooks.receiver import Receiver, status
 from webhooks.models import Endpoint, Secret
@@ -261,8 +261,7 @@ def test_an_endpoint_that_is_given_up_says_so_at_once(page, endpoint):
 
 def test_it_works_without_javascript(chromium, live_server, user, client):
     context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
-    context.set_default_timeout(10_000)
-    context.set_default_navigation_timeout(30_000)  # the first page of a busy machine
+    context.set_default_timeout(PATIENCE_MS)
     context.add_cookies(
         [
             {"name": name, "value": cookie.value, "url": live_server.url}
