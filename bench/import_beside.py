@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from bench.import_stack import Bench
+from bench.report_figure import tell
 
 IDLE_SECONDS = 5  # how long an idle Stockroom is measured
 PAUSE_SECONDS = 0.02
@@ -41,6 +42,12 @@ class Latencies:
             f"   p50 {p50:6.1f}   p95 {p95:6.1f}   p99 {p99:6.1f}"
             f"   max {1000 * max(self.seconds):6.1f} ms"
         )
+
+    def tell_p95(self, beside: str, goal_ms: float | None) -> None:
+        """To `make bench`."""
+        if len(self.seconds) >= 2:
+            p95 = 1000 * statistics.quantiles(self.seconds, n=100)[94]
+            tell(f"{self.name}, p95, {beside}", p95, "ms", goal=goal_ms)
 
 
 def latencies(bench: Bench, path: Path | None) -> tuple[list[Latencies], float]:

@@ -15,6 +15,7 @@ from statistics import median
 
 import redis
 
+from bench.report_figure import tell
 from bench.sample_prices import Priced, even
 from config.services.stack import Stack
 from streaming.prices.rows import Row, from_cells
@@ -121,6 +122,17 @@ def show_rates(client: redis.Redis, rounds: int, history: int, count: int, secon
             + (f"   MISSED, goal {GOAL}" if missed else ""),
             flush=True,
         )
+        if name != "naive":
+            tell(
+                f"{name}, onto {history:,} rows a stock",
+                rates,
+                "rows/s",
+                more=True,
+                baseline="GET, append, SET",
+                bare=found["naive"],
+                goal=GOAL if name == f"batches of {sizes[-1]:,}" else None,
+                goal_of="ratio",
+            )
 
 
 def show_lengths(client: redis.Redis, rounds: int, lengths: Sequence[int]) -> None:
@@ -149,6 +161,8 @@ def show_lengths(client: redis.Redis, rounds: int, lengths: Sequence[int]) -> No
             + (f", {used / length / STOCKS:.1f} bytes a row" if length else ""),
             flush=True,
         )
+        times = [1000 * each for each in seconds]
+        tell(f"one batch of {BATCH:,} rows, onto {length:,} rows a stock", times, "ms")
 
 
 def memory(client: redis.Redis) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bench import import_bare, import_export
 from bench.import_beside import latencies, peak_memory
 from bench.import_stack import Bench, Run, running
+from bench.report_figure import tell
 from bench.sample_csv import ROWS, write_sample
 
 GOAL_BARE = 1.5
@@ -59,6 +60,17 @@ class Case:
             f" ratio {median(ours.done / bare.done for ours, bare in pairs):.2f}, goal {GOAL_BARE};"
             f" of CPU {median(ours.cpu / bare.cpu for ours, bare in pairs):.2f}"
         )
+        tell(
+            f"{self.name}, beside {name}",
+            [run.done for run in self.ours],
+            "s",
+            baseline=name,
+            bare=[run.done for run in runs],
+            goal=GOAL_BARE,
+            goal_of="ratio",
+        )
+        cpu, bare_cpu = [run.cpu for run in self.ours], [run.cpu for run in runs]
+        tell(f"{self.name}, beside {name}, CPU", cpu, "s of CPU", baseline=name, bare=bare_cpu)
 
 
 def median(values: Iterable[float]) -> float:
@@ -99,6 +111,16 @@ def compare_with_import_export(bench: Bench, source: Path, seconds_per_row: floa
                 f" {ratio:.0f} × faster, goal {GOAL_EXPORT}"
                 f" (the slice itself: ours {ours:.2f} s)"
             )
+            tell(
+                f"first time, beside django-import-export, use_bulk={bulk}",
+                1 / seconds_per_row,
+                "rows/s",
+                more=True,
+                baseline="django-import-export",
+                bare=SLICE_ROWS / theirs,
+                goal=GOAL_EXPORT,
+                goal_of="ratio",
+            )
 
 
 def show_latencies(bench: Bench, first: Path, changed: Path) -> None:
@@ -110,6 +132,7 @@ def show_latencies(bench: Bench, first: Path, changed: Path) -> None:
         print(f"   {name}: longest statement seen {1000 * longest:.0f} ms")
         for one in found:
             print(f"      {one.line()}")
+            one.tell_p95(f"beside an import, {name}", GOAL_P95_MS if path else None)
 
 
 def show_memory(bench: Bench, sizes: dict[int, Path]) -> None:
@@ -122,6 +145,7 @@ def show_memory(bench: Bench, sizes: dict[int, Path]) -> None:
             run = bench.run(path)
         shown = ", ".join(f"{peak / MIB:.0f}" for peak in sorted(peaks.values()))
         print(f"   {rows:>9,} rows: {shown} MiB   ({run.done:.1f} s from the last part on)")
+        tell(f"peak memory of a worker, {rows:,} rows", max(peaks.values()) / MIB, "MiB")
 
 
 def main() -> None:

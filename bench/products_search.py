@@ -14,6 +14,7 @@ import psutil
 from bench import search_cases, search_catalogue
 from bench.import_beside import latencies
 from bench.import_stack import Bench, running
+from bench.report_figure import tell
 from bench.sample_csv import ROWS, write_sample
 from bench.search_cases import CATEGORIES, Category, Searches
 
@@ -61,6 +62,14 @@ def show_searches(bench: Bench, title: str, rounds: int, *, large: bool = False)
             + ("" if ok else "   MISSED"),
             flush=True,
         )
+        tell(
+            f"{category.name}, p95, {title}",
+            found.percentile(95),
+            "ms",
+            baseline="ILIKE with a count",
+            bare=1000 * naive,
+            goal=limit,
+        )
     print(f"{missed} of {len(CATEGORIES)} miss their goal")
 
 
@@ -92,6 +101,7 @@ def show_beside(bench: Bench, folder: Path, rows: int) -> None:
         print(f"   {name}: longest statement seen {1000 * longest:.0f} ms")
         for one in found:
             print(f"      {one.line()}")
+            one.tell_p95(f"beside an import, {name}", GOAL_MS + GOAL_PAGE_MS if path else None)
         search_catalogue.wait_for_index()
 
 

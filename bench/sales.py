@@ -18,6 +18,7 @@ from bench import (
     sales_replay,
     sales_snapshot,
 )
+from bench.report_figure import tell
 from bench.sales_stage import BATCH, PARTITIONS, Rate, Stage, Worker, follow, load, running
 from bench.sample_sales import PER_WINDOW, even
 
@@ -79,6 +80,16 @@ def show_rates(found: dict[str, list[Rate]], base: str) -> None:
             + ("   MISSED" if a_core < GOALS.get(name, 0) else ""),
             flush=True,
         )
+        if name != base:
+            tell(
+                f"throughput, {name}",
+                [rate.a_core for rate in rates],
+                "messages/s of CPU",
+                more=True,
+                baseline=base,
+                bare=[rate.a_core for rate in found[base]],
+                goal=GOALS.get(name),
+            )
 
 
 def ratios(

@@ -9,6 +9,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
+from bench.report_figure import tell
 from bench.sales_latency import reader
 from bench.sales_stage import PARTITIONS, Rate, Stage, follow, load
 from bench.sample_sales import PER_WINDOW, even
@@ -43,6 +44,11 @@ def show(stage: Stage, rounds: int, quick: bool) -> None:
             compare(stage, theirs_output, ours_output)
         by_clock.append(ours.a_second / theirs.a_second)
         by_cpu.append(ours.a_core / theirs.a_core)
+        goal = {"goal": GOAL_RATIO, "goal_of": "ratio"}
+        beside = {"more": True, "baseline": "quixstreams", **goal}
+        clock, cpu = "beside quixstreams", "beside quixstreams, CPU"
+        tell(clock, ours.a_second, "messages/s", bare=theirs.a_second, **beside)
+        tell(cpu, ours.a_core, "messages/s of CPU", bare=theirs.a_core, **beside)
         for name, rate in {"quixstreams": theirs, "sales": ours}.items():
             print(
                 f"   {name:<12} {rate.a_second:9,.0f}/s,"

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from bench.report_figure import tell
 from bench.sales_stage import BATCH, load
 from bench.sample_sales import (
     FILE_SALES,
@@ -125,6 +126,14 @@ def show(rounds: int, quick: bool, path: Path | None) -> None:
             f" ({min(ratios):.2f} to {max(ratios):.2f}){missed}",
             flush=True,
         )
+        tell(
+            name,
+            [1e6 * ours / len(records) for ours, _ in pairs],
+            "µs a record",
+            baseline=bases[name],
+            bare=[1e6 * base / len(records) for _, base in pairs],
+            goal=GOAL_MICROSECONDS if name == "take" else None,
+        )
     show_memory(200 if quick else EVEN_CODES)
 
 
@@ -140,7 +149,9 @@ def show_memory(codes: int) -> None:
             flush=True,
         )
     (few, less), (many, more) = sizes
-    print(f"      so {(more - less) / (many.events - few.events):.1f} bytes for each further event")
+    each = (more - less) / (many.events - few.events)
+    print(f"      so {each:.1f} bytes for each further event")
+    tell("memory of each further event", each, "bytes")
 
 
 def memory(codes: int, per_window: int) -> tuple[PartitionState, int]:

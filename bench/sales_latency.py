@@ -8,6 +8,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from bench.report_figure import tell
 from bench.sales_stage import PARTITIONS, Stage, Worker, load
 from bench.sample_sales import even
 
@@ -29,11 +30,21 @@ def show(stage: Stage, rounds: int, seconds: int) -> None:
         "sales": stage.consumer,
     }
     for rate in RATES:
+        found: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, start in ways.items():
                 words, p99_ms = measured(stage, start, rate, seconds)
                 missed = "   MISSED" if name == "sales" and p99_ms > GOAL_P99_MS else ""
                 print(f"   {rate:>5,}/s, {name:<9} {words}{missed}", flush=True)
+                found[name].append(p99_ms)
+        tell(
+            f"latency at {rate:,}/s, p99",
+            found["sales"],
+            "ms",
+            baseline="bare copy",
+            bare=found["bare copy"],
+            goal=GOAL_P99_MS,
+        )
 
 
 def measured(

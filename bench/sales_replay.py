@@ -6,6 +6,7 @@ from contextlib import closing
 from statistics import median
 from typing import Any, NamedTuple
 
+from bench.report_figure import tell
 from bench.sales_latency import reader
 from bench.sales_stage import BATCH, PARTITIONS, Stage, Worker, load
 from bench.sample_sales import PER_WINDOW, WINDOW_SECONDS, even
@@ -53,6 +54,8 @@ def show(stage: Stage, rounds: int, messages: int) -> None:
         f" resident memory then {median(size for (*_, size), _ in pairs) / 1024**2:.0f} MiB",
         flush=True,
     )
+    beside = {"more": True, "baseline": "bare consumer", "bare": plain}
+    tell("replay after a restart", rates, "records/s", **beside)
 
 
 def wait_until_done(stage: Stage, worker: Worker, group: str, source: str, count: int) -> None:

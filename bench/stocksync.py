@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from bench.report_figure import tell
 from bench.sample_stocksync import MEGABYTE, TREES
 from bench.stocksync_engine import (
     CHILDREN,
@@ -85,6 +86,16 @@ def show_cpu(directory: Path, rounds: int, megabytes: float) -> None:
             + ("   MISSED" if name in ours and median(ratios) > GOAL_CPU else ""),
             flush=True,
         )
+        if name not in (base, "python -c pass"):
+            tell(
+                f"{name}, {megabytes:g} MB",
+                [1000 * seconds for seconds, _ in pairs],
+                "ms of CPU",
+                baseline="json.loads",
+                bare=[1000 * bare for _, bare in pairs],
+                goal=GOAL_CPU if name in ours else None,
+                goal_of="ratio",
+            )
     rates = [commands / seconds for commands, seconds in (large_tree() for _ in range(rounds))]
     print(f"   updates of a tree with {CHILDREN:,} children: {spread(rates, 'commands/s', 0)}")
 
@@ -94,7 +105,9 @@ def show_memory(directory: Path, sizes: Sequence[float], trees: Sequence[int]) -
     output = directory / "commands.txt"
     for megabytes in sizes:
         path = sample(directory, megabytes, TREES)
-        print(f"   {f'{megabytes:,g} MB':<30} {of(apart(path, output))}", flush=True)
+        run = apart(path, output)
+        print(f"   {f'{megabytes:,g} MB':<30} {of(run)}", flush=True)
+        tell(f"peak memory, {megabytes:,g} MB", run.own_peak_bytes / MIB, "MiB")
         path.unlink()
     print("\nPeak memory by products, each created once and no more", flush=True)
     runs: list[tuple[int, Run]] = []
@@ -110,6 +123,7 @@ def show_memory(directory: Path, sizes: Sequence[float], trees: Sequence[int]) -
     (few, less), (many, more) = runs[0], runs[-1]
     each = (more.own_peak_bytes - less.own_peak_bytes) / (many - few)
     print(f"   so {each:,.0f} bytes for each further product")
+    tell("memory of each further product", each, "bytes")
 
 
 def of(run: Run) -> str:
@@ -144,6 +158,9 @@ def show_jobs(directory: Path, rounds: int, sizes: Sequence[float]) -> None:
                 f" {median(gains):.2f} times as fast as 1 ({min(gains):.2f} to {max(gains):.2f})",
                 flush=True,
             )
+            if jobs != 1:
+                one = {"baseline": "1 job", "bare": [each.seconds for each in found[1]]}
+                tell(f"{megabytes:g} MB, {jobs} jobs", [run.seconds for run in runs], "s", **one)
         path.unlink()
     show_threads(directory, rounds, sizes[0])
 
@@ -159,6 +176,8 @@ def show_threads(directory: Path, rounds: int, megabytes: float) -> None:
         f" ({min(gains):.2f} to {max(gains):.2f})",
         flush=True,
     )
+    after = {"baseline": "one after the other", "bare": [one for one, _ in pairs]}
+    tell("two files in two threads", [two for _, two in pairs], "s", **after)
 
 
 def written(directory: Path, jobs: int) -> Path:

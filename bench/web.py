@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.report_figure import tell
 from config.services.postgres import Postgres
 from config.services.valkey import Valkey
 from tests.web.event_streams import Stream
@@ -180,6 +181,9 @@ def compare(
         bare = show("gthread WSGI", [turn[0] for turn in turns])
         mine = show("config.asgi", [turn[1] for turn in turns])
         print(f"  ratio {mine / bare:.2f}")
+        plain_rates = [turn[0].per_second for turn in turns]
+        beside = {"more": True, "baseline": "gthread WSGI", "bare": plain_rates}
+        tell(page.name, [turn[1].per_second for turn in turns], "requests/s", **beside)
         if page.wsgi != "config.wsgi:application":
             return
         before = ours.worker.memory_info().rss
@@ -189,6 +193,8 @@ def compare(
         grown = (ours.worker.memory_info().rss - before) / VIEWERS / 1024
         loaded = [load(ours, page.path, cookie, seconds) for _ in range(rounds)]
         watched = show(f"with {VIEWERS} streams", loaded)
+        rates = [each.per_second for each in loaded]
+        tell(f"{page.name}, {VIEWERS} streams open", rates, "requests/s", **beside)
         print(f"  ratio to gthread {watched / bare:.2f}; {grown:.0f} KiB a stream")
 
 

@@ -11,6 +11,7 @@ from statistics import median
 
 from bench import webhook_stage as stage
 from bench.import_stack import Bench
+from bench.report_figure import tell
 
 AT_ONCE = 50  # of the bare loop; the engine has up to 4 each of 50 endpoints
 BARE = {"bare, connections kept": [], "bare, one connection each": ["--fresh"]}
@@ -45,6 +46,9 @@ def show(bench: Bench, rounds: int, deliveries: int) -> None:
             f" CPU of 1,000: {1000 / deliveries * median(run['cpu'] for run in runs):.2f} s;"
             f" engine takes {median(o['seconds'] / b['seconds'] for o, b in pairs):.1f} times"
         )
+        rates, plain = ([deliveries / run["seconds"] for run in each] for each in (ours, runs))
+        beside = {"more": True, "baseline": name, "bare": plain}
+        tell(f"deliveries beside {name}", rates, "deliveries/s", **beside)
     stage.clear(bench)
 
 

@@ -20,6 +20,7 @@ from bench import webhook_stage as stage
 from bench import webhook_throughput
 from bench.import_beside import Latencies
 from bench.import_stack import Bench, running
+from bench.report_figure import tell
 from bench.sample_csv import ROWS, write_sample
 from tests.webhooks.receiver import Receiver
 from tests.webhooks.traffic import ANSWERS, HEALTHY, paced
@@ -86,6 +87,8 @@ def show_ratio(name: str, without: list[list[float]], beside: list[list[float]])
         + ("" if ours / bare <= GOAL_EDIT else "   MISSED"),
         flush=True,
     )
+    what, goal = f"edit {name}", {"goal": GOAL_EDIT, "goal_of": "ratio"}
+    tell(what, ours, "ms", baseline="no endpoints", bare=bare, **goal)
 
 
 def show_latency(bench: Bench, editor: stage.Editor, seconds: int, path: Path | None) -> None:
@@ -120,7 +123,9 @@ def show_latency(bench: Bench, editor: stage.Editor, seconds: int, path: Path | 
             for request in receivers[name].requests:
                 came.setdefault(request.headers["webhook-id"], request.at)
             waited = [(came[key] - at[key]).total_seconds() for key in at]
-            print(f"   {Latencies(f'to {name}', waited).line()}", flush=True)
+            found = Latencies(f"to {name}", waited)
+            print(f"   {found.line()}", flush=True)
+            found.tell_p95(f"beside {title}", GOAL_P95_MS)
         with stage.engine_stopped(bench):
             stage.clear(bench)
 

@@ -11,6 +11,7 @@ import psycopg2
 import redis
 
 from bench.ledger.stage import READY_SECONDS, Stage, Tables, complain
+from bench.report_figure import tell
 from bench.sales_stage import Worker, load
 from transactions.ledger.engine import tables as adopted
 from transactions.ledger.engine.rollup import Rollup
@@ -87,6 +88,8 @@ def show(stage: Stage, rounds: int, histories: Sequence[int], minutes: int, rate
         print("   All rounds together:", flush=True)
         for (rows, each_rate), parts in found.items():
             print(f"   {rows:>11,} rows, {in_words(parts, each_rate)}", flush=True)
+    for (rows, each_rate), parts in found.items():
+        tell_lateness(f"{rows:,} rows, {said(each_rate)}", parts)
     small, large = histories[0], histories[-1]
     for each_rate in (0, rate):
         for name, of in OF.items():
@@ -101,6 +104,12 @@ def show(stage: Stage, rounds: int, histories: Sequence[int], minutes: int, rate
                 f" {small:,} ({min(ratios):.2f} to {max(ratios):.2f}), {said(each_rate)}",
                 flush=True,
             )
+            ours, bare = (
+                [1000 * median(map(of, each.good)) for each in found[rows, each_rate]]
+                for rows in (large, small)
+            )
+            what = f"{name} p50 with {large:,} rows, {said(each_rate)}"
+            tell(what, ours, "ms", baseline=f"{small:,} rows", bare=bare)
     print(f"   load {load()} at the end", flush=True)
 
 
@@ -111,6 +120,7 @@ def show_real(stage: Stage, history: int, minutes: int, rate: int) -> None:
         first_adding(stage, tables)
         measured = followed(stage, tables, minutes, rate, simulated=False)
         print(f"   {history:>11,} rows, {in_words([measured], rate)}", flush=True)
+        tell_lateness(f"{history:,} rows, {said(rate)}, real minutes", [measured])
         each = ", ".join(f"{1000 * run.lateness_seconds:.0f}" for run in measured.runs)
         print(f"   one by one: {each} ms late; load {load()} at the end", flush=True)
 
@@ -211,6 +221,12 @@ def in_words(parts: Sequence[Measured], rate: int) -> str:
     if cuts([run.lateness_seconds for run in good])[1] > GOAL_P99_MS / 1000:
         words += "   MISSED"
     return words
+
+
+def tell_lateness(what: str, parts: Sequence[Measured]) -> None:
+    """To `make bench`."""
+    times = [run.lateness_seconds for part in parts for run in part.good]
+    tell(f"lateness p99, {what}", 1000 * cuts(times)[1], "ms", goal=GOAL_P99_MS)
 
 
 def cuts(times: Sequence[float]) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from statistics import median
 
 from bench.ledger.stage import POLL_SECONDS, PROVIDERS, Stage, Tables, complain
+from bench.report_figure import tell
 from bench.sales_stage import Rate, Worker, load
 
 BATCH = 1_000  # the consumer's default too
@@ -61,6 +62,10 @@ def show(stage: Stage, rounds: int, messages: int) -> None:
                 ]
                 words += f"; {median(each):.2f} times {base}"
                 words += f" ({min(each):.2f} to {max(each):.2f})"
+                if name not in (BARE, COPY):
+                    plain = [bare.a_second for bare in found[base]]
+                    beside = {"more": True, "baseline": base, "bare": plain}
+                    tell(f"{name}, beside {base}", a_second, "messages/s", **beside)
         print(words, flush=True)
     print(f"   load {load()} at the end", flush=True)
 

@@ -11,6 +11,7 @@ from bench.orders.client import Pace
 from bench.orders.followers import Heard
 from bench.orders.stage import READY_SECONDS, SIMULATED, Callbacks, Stage, complain
 from bench.orders.words import in_words, percentiles
+from bench.report_figure import tell
 from bench.sales_stage import load
 
 GOAL_P95_MS = 250
@@ -42,21 +43,23 @@ def show(stage: Stage, rates: Sequence[int], seconds: float) -> None:
             f" goal p95 {GOAL_P95_MS} ms after the verification",
             flush=True,
         )
-        say("decided", [decided - verified for verified, decided, _ in rows.values()])
+        say(rate, "decided", [decided - verified for verified, decided, _ in rows.values()])
         for name, found in heard.items():
             expected = [
                 order_id for order_id, at in found.followed_at.items() if at < rows[order_id][0]
             ]
             times = [found.at[each] - rows[each][0] for each in expected if each in found.at]
-            say(name, times)
+            say(rate, name, times)
             if left := len(found.followed_at) - len(expected):
                 print(f"   WARNED: {left:,} were followed too late to count", flush=True)
             if left := len(expected) - len(times):
                 print(f"   WARNED: {left:,} were never heard of", flush=True)
 
 
-def say(name: str, times: list[float]) -> None:
-    missed = "   MISSED" if percentiles(times, 95)[0] > GOAL_P95_MS / 1000 else ""
+def say(rate: int, name: str, times: list[float]) -> None:
+    p95_ms = 1000 * percentiles(times, 95)[0]
+    missed = "   MISSED" if p95_ms > GOAL_P95_MS else ""
+    tell(f"{name} at {rate}/s, p95 after the verification", p95_ms, "ms", goal=GOAL_P95_MS)
     print(f"   {name:<16} {in_words(times, 50, 95)}{missed}", flush=True)
 
 

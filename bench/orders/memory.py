@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.orders.stage import SIMULATED, VERIFYING, Stage, complain
+from bench.report_figure import tell
 from bench.sales_stage import Worker, load
 
 LONG = {"VERIFIER_MIN_SECONDS": "1800", "VERIFIER_MAX_SECONDS": "1800"}
@@ -46,6 +47,7 @@ def taken(stage: Stage, orders: int, what: str, variables: dict[str, str]) -> No
         f" then {100 * share:.0f} % of a CPU",
         flush=True,
     )
+    tell(f"memory of a verification, {what}", (held - idle) / orders / 1024, "KiB")
 
 
 def settled(consumer: Worker) -> int:

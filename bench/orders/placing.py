@@ -12,6 +12,7 @@ import psycopg2
 from bench.orders.client import CONNECTIONS, Pace, Request, steadily
 from bench.orders.stage import STOCK, USERS, VERIFYING, Stage, complain
 from bench.orders.words import in_words, percentiles
+from bench.report_figure import tell
 from bench.sales_stage import load
 
 GOAL_P99_MS = 50
@@ -97,6 +98,10 @@ def show(stage: Stage, rounds: int, rates: Sequence[int], seconds: float, verifi
         for way in ways:
             bases = ways[:2] if way.name in (PLACE, WITH_KEY) else []
             print(f"   {way.in_words(rate, bases)}", flush=True)
+            for base in bases:
+                ours, bare = (1000 * percentiles(each.times[rate], 99)[0] for each in (way, base))
+                what = f"{way.name} at {rate}/s, p99, beside {base.name}"
+                tell(what, ours, "ms", baseline=base.name, bare=bare, goal=GOAL_P99_MS)
 
 
 def all_ways(stage: Stage, seconds: float) -> list[Way]:

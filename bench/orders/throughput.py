@@ -6,6 +6,7 @@ from collections.abc import Callable
 from statistics import median
 
 from bench.orders.stage import OPEN, POLL_SECONDS, SIMULATED, USERS, Stage, complain
+from bench.report_figure import tell
 from bench.sales_stage import Rate, load
 
 STALL_SECONDS = 60.0
@@ -37,6 +38,8 @@ def show(stage: Stage, rounds: int, orders: int) -> None:
             f" {median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})",
             flush=True,
         )
+        beside = {"more": True, "baseline": "bare loop", "bare": [of(each) for each in bare]}
+        tell(f"decisions {what}", [of(each) for each in ours], "decisions/s", **beside)
 
 
 def in_words(rate: Rate) -> str:
