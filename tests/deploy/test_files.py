@@ -1,5 +1,6 @@
 """Procfile and docker-compose.yml, as far as they can be checked without running them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def procfile() -> dict[str, str]:
 
 def test_every_role_of_make_run_is_in_both_files(compose, procfile):
     assert set(ROLES) <= set(compose["services"])
-    assert set(ROLES) | {"release"} <= set(procfile)
+    # `worker` of the Procfile is all of them on one dyno; `tasks` is what compose calls worker.
+    assert set(ROLES) | {"release", "tasks"} == set(procfile)
 
 
 def test_every_engine_has_a_health_check_a_volume_and_restarts(compose):
@@ -65,9 +67,12 @@ def test_the_celery_queues_are_the_same_everywhere(compose, procfile):
         queue.name for queue in app.conf.task_queues if not queue.name.startswith("consumer.")
     ]
     shared = ",".join(sorted(set(queues) - OWN_QUEUES))
-    for queue, role in [(shared, "worker"), *((name, name) for name in OWN_QUEUES)]:
-        for command in (compose["services"][role]["command"], procfile[role], made(role)):
+    own = [(name, name, name) for name in OWN_QUEUES]
+    for queue, role, process in [(shared, "worker", "tasks"), *own]:
+        for command in (compose["services"][role]["command"], procfile[process], made(role)):
             assert f"-Q {queue} " in command
+    everything = ",".join([shared, *sorted(OWN_QUEUES)])
+    assert f"-Q ${{WORKER_QUEUES:-{everything}}} " in procfile["worker"]
 
 
 def made(role: str, **environment: str) -> str:
@@ -123,3 +128,7 @@ def test_every_consumer_has_a_process_of_its_own_name_everywhere(compose, procfi
     for name in consumer_names():
         for command in (compose["services"][name]["command"], procfile[name]):
             assert f"--pool solo --consumer {name} " in command
+    (together,) = re.findall(r"^CONSUMERS=\$\{CONSUMERS-([a-z,]+)\} ", procfile["worker"])
+    assert sorted(together.split(",")) == consumer_names()
+    for name in ("tasks", "performance"):  # children of prefork can't host any
+        assert procfile[name].startswith("CONSUMERS= exec ")
