@@ -7,8 +7,12 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+
+from config.metrics.requests import count
 
 logger = logging.getLogger(__name__)
 
@@ -17,14 +21,30 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 # What a client or router may give as its own: visible in logs, so no spaces or line breaks.
 GIVEN_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
 ID_BYTES = 8
-QUIET = ("/healthz", "/readyz", "/static/")  # logged at DEBUG unless they fail
+ID_CHARACTERS = 100  # at most
+QUIET = ("/healthz", "/readyz", "/metrics", "/static/")  # logged at DEBUG unless they fail
+
+
+def current() -> str:
+    """The id of the request that this is done for, "" for none. Default of rows that keep it."""
+    return request_id.get()
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Leave `request_id` as it was, whatever is set inside."""
+    before = request_id.set(request_id.get())
+    try:
+        yield
+    finally:
+        request_id.reset(before)
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives each record `request`: " [id]" in a request, "" elsewhere."""
+    """Gives each record `request_id` and `request`: " [id]", both "" where there is no request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        found = request_id.get()
+        record.request_id = found = request_id.get()
         record.request = f" [{found}]" if found else ""
         return True
 
@@ -63,8 +83,11 @@ class Exchange:
         await self._send(message)
 
     def log(self) -> None:
-        """Write the line: method, path, status, bytes, time from first byte to last, client."""
+        """Count it, and write the line: method, path, status, bytes, time from first byte to last,
+        client."""
         path = self._scope["path"]
+        seconds = time.perf_counter() - self._began
+        count(path, self._scope["query_string"], self._status, seconds)
         quiet = path.startswith(QUIET) and 0 < self._status < 400
         level = logging.DEBUG if quiet else logging.INFO
         if not logger.isEnabledFor(level):
@@ -77,6 +100,6 @@ class Exchange:
             self._scope["raw_path"].decode("ascii"),  # as sent: nothing in it breaks the line
             self._status or "unanswered",
             self._bytes,
-            (time.perf_counter() - self._began) * 1000,
+            seconds * 1000,
             client[0] if client else "-",
         )

@@ -27,6 +27,8 @@ class Callback:
     owner_id: int
     url: str
     data: dict[str, Any]
+    request_id: str = ""
+    """Of the request that it is the outcome of."""
 
 
 def emit(event_type: str, data: dict[str, Any]) -> Event:
@@ -86,10 +88,12 @@ ON CONFLICT (owner_id) WHERE expires_at IS NULL DO NOTHING
 TELL = """
 WITH told AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(data)s::text[], %(endpoints)s::bigint[],
-        %(urls)s::text[]) WITH ORDINALITY AS one(id, data, endpoint, url, place)
+        %(urls)s::text[], %(requests)s::text[])
+        WITH ORDINALITY AS one(id, data, endpoint, url, request, place)
 ), happened AS (
-    INSERT INTO webhooks_event (id, type, data, occurred_at, fanned_out_at)
-    SELECT id, %(type)s, data::jsonb, statement_timestamp(), statement_timestamp() FROM told
+    INSERT INTO webhooks_event (id, type, data, occurred_at, fanned_out_at, request_id)
+    SELECT id, %(type)s, data::jsonb, statement_timestamp(), statement_timestamp(), request
+    FROM told
 )
 INSERT INTO webhooks_delivery (event_id, endpoint_id, url, event_type, state, next_attempt_at,
     claim, tries, attempts_made, by_hand, test, last_error)
@@ -126,6 +130,7 @@ def call_back(event_type: str, callbacks: Sequence[Callback]) -> list[int | None
         "data": [json.dumps(one.data, allow_nan=False) for *_, one in given],
         "endpoints": [endpoint for _, endpoint, _ in given],
         "urls": [one.url for *_, one in given],
+        "requests": [one.request_id for *_, one in given],
     }
     with connection.cursor() as cursor:
         cursor.execute(TELL, values)

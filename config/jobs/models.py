@@ -4,6 +4,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from config.request_log import ID_CHARACTERS, current
+
 
 class Job(models.Model):
     """A piece of long work. A subclass adds `state`, whose final values are ENDED."""
@@ -28,6 +30,8 @@ class Job(models.Model):
 
     # No column: how many holders in a row before the present one did not end a single step.
     in_vain = 0
+    # Of the request that asked for it; a column of RequestedJob.
+    request_id = ""
 
     class Meta:
         abstract = True
@@ -35,3 +39,14 @@ class Job(models.Model):
     @property
     def ended(self) -> bool:
         return self.state in self.ENDED
+
+
+class RequestedJob(Job):
+    """A job whose log lines have the id of the request that asked for it."""
+
+    request_id = models.CharField(
+        max_length=ID_CHARACTERS, blank=True, default=current, db_default="", editable=False
+    )
+
+    class Meta:
+        abstract = True

@@ -15,6 +15,8 @@ from django.db import Error as DatabaseError
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 
+from config import request_log
+
 from . import claims
 from .models import Job
 
@@ -71,6 +73,11 @@ def advance(work: Work[J], job_id: int) -> bool:
     An unexpected error is recorded on the job and raised; the sweep tries again,
     and after IMPORT_MAX_STALLS claims without one step done the job fails with it.
     """
+    with request_log.restored():  # a step sets its job's
+        return _advance(work, job_id)
+
+
+def _advance(work: Work[J], job_id: int) -> bool:
     claim = claims.take(work.model, job_id)
     if claim is None:
         return False
@@ -111,6 +118,8 @@ def step(work: Work[J], claim: claims.Claim, piece: Callable[[J], bool] | None =
             with transaction.atomic():
                 job: J = claims.hold(claim)  # type: ignore[assignment]
                 job.in_vain = claim.stalls - 1
+                if job.request_id:
+                    request_log.request_id.set(job.request_id)
                 if job.cancel_requested:
                     work.finish(job.pk, "cancelled", work.cancel_note(job))
                     return False

@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from config.jobs.models import Job
+from config.jobs.models import RequestedJob
 
 from .deletions import Deletion
 
@@ -23,7 +23,7 @@ class BulkState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-class BulkChange(Job):
+class BulkChange(RequestedJob):
     """Activates, deactivates, deletes or restores many products, in batches by id."""
 
     action = models.CharField(max_length=10, choices=BulkAction.choices)

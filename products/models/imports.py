@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from config.jobs.models import Job
+from config.jobs.models import RequestedJob
 
 from .upload import Upload
 
@@ -22,7 +22,7 @@ class ImportState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-class Import(Job):
+class Import(RequestedJob):
     """One run of the import pipeline over one upload (see products/imports/pipeline.py)."""
 
     upload = models.ForeignKey(Upload, models.PROTECT, related_name="imports")

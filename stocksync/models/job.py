@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from config.jobs.models import Job
+from config.jobs.models import RequestedJob
 
 from .file import StoredFile
 
@@ -24,7 +24,7 @@ class SyncState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-class SyncJob(Job):
+class SyncJob(RequestedJob):
     """One run of the engine over one file of events (see stocksync/jobs/work.py)."""
 
     state = models.CharField(max_length=12, choices=SyncState.choices, default=SyncState.QUEUED)

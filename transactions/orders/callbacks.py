@@ -66,7 +66,9 @@ def call_back(orders: Sequence[Order]) -> None:
     wanted: list[Any] = [order for order in orders if order.callback_url and _owner(order)]
     if not wanted:
         return
-    callbacks = [Callback(_owner(each), each.callback_url, result(each)) for each in wanted]
+    callbacks = [
+        Callback(_owner(each), each.callback_url, result(each), each.request_id) for each in wanted
+    ]
     deliveries = tell(ORDER_DECIDED.name, callbacks)
     found = []
     for order, delivery in zip(wanted, deliveries, strict=True):

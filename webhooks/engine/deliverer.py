@@ -20,6 +20,7 @@ import psycopg2
 from django.conf import settings
 from django.db import close_old_connections, connection, connections
 
+from config import request_log
 from config.live.throttling import throttle
 
 from . import addresses, claims, fan_out, message, recording
@@ -150,6 +151,7 @@ class Deliverer:
 
     async def _attempt(self, taken: Taken, began: float) -> None:
         """Send it. `began` is the monotonic time before it was claimed."""
+        request_log.request_id.set(taken.event.request_id)  # of this attempt's lines alone
         spare = settings.WEBHOOK_LEASE_SECONDS - settings.WEBHOOK_TIMEOUT_SECONDS
         if time.monotonic() - began > spare:
             # This process was frozen after the claim, and another may have it by now.
@@ -170,6 +172,7 @@ class Deliverer:
                 taken.secrets,
                 endpoint.headers,
                 taken.test,
+                event.request_id,
             )
             shown = message.shown(headers, endpoint.headers)
             answer = await self._sender.send(Request(taken.url, headers, body))
@@ -178,6 +181,13 @@ class Deliverer:
         except Exception as error:  # ours: it must not keep all others from being sent
             logger.exception("delivery %s: the attempt failed here", taken.delivery_id)
             answer = recording.failed_here(error)
+        logger.debug(
+            "delivery %s attempt %s: %s after %s ms",
+            taken.delivery_id,
+            taken.number,
+            answer.status_code or answer.error,
+            answer.duration_ms,
+        )
         self._ended.append(Ended(taken, shown, answer))
 
     async def _drain(self) -> None:

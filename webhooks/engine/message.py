@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # it comes from the module that talks to the network
     from .sender import Answer
 
 USER_AGENT = "Stockroom-Webhooks/1"
+REQUEST_ID = "x-request-id"
 HIDDEN = "•••"
 HIDDEN_FROM_CHARACTERS = 6  # of a value in an answer: "true" or "7" are no secrets
 NAME_CHARACTERS = 100
@@ -60,10 +61,13 @@ def headers(
     secrets: Sequence[str],
     custom: Mapping[str, str],
     test: bool,
+    request_id: str = "",
 ) -> dict[str, str]:
     """The headers of an attempt that begins at `at`, but those of the connection.
 
-    `custom` are the endpoint's own; reserved ones among them are left out.
+    `custom` are the endpoint's own; reserved ones among them are left out. `request_id` is that of
+    the request that caused the event, "" where there was none: not signed, and an endpoint's own
+    header of that name wins.
     """
     own = {
         "content-type": "application/json",
@@ -74,6 +78,8 @@ def headers(
     }
     if test:
         own["webhook-test"] = "true"
+    if request_id and REQUEST_ID not in {name.lower() for name in custom}:
+        own[REQUEST_ID] = request_id
     return own | {name: value for name, value in custom.items() if not reserved(name)}
 
 

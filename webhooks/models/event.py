@@ -8,6 +8,8 @@ from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Lower, Now
 from django.db.models.lookups import IsNull
 
+from config.request_log import ID_CHARACTERS, current
+
 # Of the product that an event is about, without regard to case; null for many products at once.
 SKU = Lower(KeyTextTransform("sku", KeyTransform("product", "data")))
 
@@ -20,6 +22,10 @@ class Event(models.Model):
     data = models.JSONField()
     occurred_at = models.DateTimeField(db_default=Now())
     fanned_out_at = models.DateTimeField(null=True)  # when its deliveries were made
+    # Of the request in which, or for which, it happened: sent along, and in log lines.
+    request_id = models.CharField(
+        max_length=ID_CHARACTERS, blank=True, default=current, db_default="", editable=False
+    )
 
     class Meta:
         indexes = [

@@ -1,0 +1,1 @@
+"""How log lines look (LOG_FORMAT) and whose they are."""

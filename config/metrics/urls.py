@@ -1,0 +1,7 @@
+"""The address that Prometheus scrapes."""
+
+from django.urls import path
+
+from .views import metrics
+
+urlpatterns = [path("metrics", metrics, name="metrics")]

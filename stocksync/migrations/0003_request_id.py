@@ -1,0 +1,19 @@
+from django.db import migrations, models
+
+import config.request_log
+
+
+class Migration(migrations.Migration):
+    # A constant default does not rewrite the table.
+
+    dependencies = [('stocksync', '0002_storage')]
+
+    operations = [
+        migrations.AddField(
+            model_name='syncjob',
+            name='request_id',
+            field=models.CharField(
+                blank=True, db_default='', default=config.request_log.current, editable=False, max_length=100
+            ),
+        ),
+    ]
