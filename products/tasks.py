@@ -1,10 +1,8 @@
 """Celery tasks of the catalogue: ids in, one bounded call, safe to run twice."""
 
-from django.utils import timezone
-
 from config.celery import app
 
-from .catalogue import bulk, delete_all, deletions, history, search_index, search_rebuild
+from .catalogue import bulk, delete_all, search_index, search_rebuild
 from .imports import merge, pipeline, sweep, wakeups
 
 
@@ -31,19 +29,6 @@ def build_search_index() -> None:
     """Build the index that searches need, after an import that went on without it."""
     if search_rebuild.is_due():
         search_index.build()
-
-
-@app.task
-def purge_uploads() -> None:
-    """Let go of abandoned uploads, unconfirmed checks and old rejects."""
-    sweep.purge()
-
-
-@app.task
-def purge_catalogue() -> None:
-    """Let go of old history, and of copies whose time to be restored is over."""
-    history.purge(timezone.now())
-    deletions.purge()
 
 
 @app.task

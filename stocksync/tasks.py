@@ -22,5 +22,5 @@ def sweep_syncs() -> None:
 
 @app.task
 def purge_syncs() -> None:
-    """Let go of the files and results of jobs whose time is over."""
+    """Let go of what a person has deleted. What is old config/retention lets go of."""
     sweep.purge()

@@ -1,6 +1,8 @@
 """What time alone brings: events old enough to be forgotten with all that came of them."""
 
 import logging
+import math
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -19,17 +21,17 @@ DELIVERIES_AT_ONCE = 1_000
 ROWS_AT_MOST = 200_000  # of one call, a third of the tasks' time limit; the next goes on
 
 
-def purge(now: datetime) -> int:
+def purge(now: datetime, deadline: float = math.inf) -> int:
     """Delete what is older than EVENT_KEEP_DAYS, and what was kept for it; returns how many rows.
 
     Deliveries go with their events, also those that still wait, but not while they are sent: the
-    next call has these.
+    next call has these. No transaction begins after `deadline` (time.monotonic).
     """
     _end_callbacks_of_nobody()
     service.end_deliveries_of_deleted()
     deleted = _count(Secret.objects.filter(expires_at__lt=now))
     before = now - timedelta(days=settings.EVENT_KEEP_DAYS)
-    while deleted < ROWS_AT_MOST:
+    while deleted < ROWS_AT_MOST and time.monotonic() < deadline:
         some = _forget_some(before, now)
         deleted += some
         if not some:

@@ -1,5 +1,6 @@
 """Forgets given answers after IDEMPOTENCY_KEEP_HOURS; their keys are free again."""
 
+import math
 from datetime import timedelta
 
 from django.conf import settings
@@ -10,8 +11,8 @@ from config.purging import delete_bit_by_bit
 from .models import GivenAnswer
 
 
-def purge() -> int:
-    """Delete them; returns how many."""
+def purge(deadline: float = math.inf) -> int:
+    """Delete them, until `deadline` (time.monotonic); returns how many."""
     before = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS)
     old = GivenAnswer.objects.filter(created_at__lt=before)
-    return delete_bit_by_bit(old, oldest_first="created_at")
+    return delete_bit_by_bit(old, oldest_first="created_at", deadline=deadline)

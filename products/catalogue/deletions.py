@@ -4,6 +4,8 @@ Called by the page "recently deleted", the API and the sweep.
 """
 
 import logging
+import math
+import time
 from dataclasses import dataclass
 
 from django.db import OperationalError, connection, transaction
@@ -154,15 +156,16 @@ def _locked(deletion_id: int) -> Deletion:
         raise
 
 
-def purge() -> int:
+def purge(deadline: float = math.inf) -> int:
     """Let go of copies whose time is over, in short transactions; returns how many rows went.
 
-    A restore that is under way keeps its copy until it has ended.
+    None begins after `deadline` (time.monotonic). A restore that is under way keeps its copy until
+    it has ended.
     """
     over = Deletion.objects.filter(kept_until__lt=timezone.now(), swept_at=None)
     swept = 0
     for deletion_id in over.order_by("kept_until").values_list("pk", flat=True):
-        while swept < SWEPT_AT_MOST:
+        while swept < SWEPT_AT_MOST and time.monotonic() < deadline:
             with transaction.atomic():
                 deletion = over.select_for_update(skip_locked=True).filter(pk=deletion_id).first()
                 if deletion is None or recent(deletion).change is not None:

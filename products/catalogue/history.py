@@ -1,6 +1,7 @@
 """What people did to products, written by the services of the catalogue, shown with each."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -126,7 +127,7 @@ def _import_entry(product: Product, import_id: int) -> Entry:
     return Entry(IMPORTED, at, who, import_id=import_id, file_name=job.upload.file_name)
 
 
-def purge(now: datetime) -> int:
-    """Delete what is older than HISTORY_KEEP_DAYS; returns how many rows."""
+def purge(now: datetime, deadline: float = math.inf) -> int:
+    """Delete what is older than HISTORY_KEEP_DAYS, until `deadline`; returns how many rows."""
     old = ProductChange.objects.filter(at__lt=now - timedelta(days=settings.HISTORY_KEEP_DAYS))
-    return delete_bit_by_bit(old, oldest_first="at")
+    return delete_bit_by_bit(old, oldest_first="at", deadline=deadline)

@@ -1,6 +1,8 @@
 """What time alone brings: forgotten imports, abandoned uploads, old rejects."""
 
 import logging
+import math
+import time
 from datetime import timedelta
 
 from django.conf import settings
@@ -8,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from config.jobs import frozen, runner
+from config.purging import delete_bit_by_bit
 from products.models import Import, ImportReject, ImportState, Upload
 
 from . import pipeline, uploads
@@ -25,11 +28,17 @@ def end_frozen_holders() -> int:
     return frozen.end_holders(("products_import", "products_upload"))
 
 
-def purge() -> None:
-    """End what was abandoned and delete the bytes of uploads whose time is over."""
+def purge_uploads(deadline: float = math.inf) -> int:
+    """End what was abandoned, delete the bytes of uploads whose time is over; returns how many.
+
+    None begins after `deadline` (time.monotonic).
+    """
+    purged = 0
     now = timezone.now()
     expired = Upload.objects.filter(expires_at__lt=now, purged_at=None)
-    for upload_id in expired.values_list("pk", flat=True):
+    for upload_id in expired.order_by("expires_at").values_list("pk", flat=True):
+        if time.monotonic() > deadline:
+            break
         with transaction.atomic():
             # Asked again under the lock: its client may have come back at this moment.
             upload = expired.select_for_update().filter(pk=upload_id).first()
@@ -39,9 +48,16 @@ def purge() -> None:
                 _abandon(job, upload)
             if not upload.imports.exclude(state__in=Import.ENDED).exists():
                 uploads.purge(upload.pk)
+                purged += 1
                 logger.info("upload %s: purged", upload.pk)
-    ended_before = now - timedelta(days=settings.REJECT_KEEP_DAYS)
-    ImportReject.objects.filter(job__finished_at__lt=ended_before).delete()
+    return purged
+
+
+def purge_rejects(deadline: float = math.inf) -> int:
+    """Delete those of imports that ended more than REJECT_KEEP_DAYS ago; returns how many."""
+    ended_before = timezone.now() - timedelta(days=settings.REJECT_KEEP_DAYS)
+    old = ImportReject.objects.filter(job__finished_at__lt=ended_before)
+    return delete_bit_by_bit(old, oldest_first="pk", deadline=deadline)
 
 
 def _abandon(job: Import, upload: Upload) -> None:

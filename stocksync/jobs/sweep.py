@@ -40,9 +40,12 @@ def end_frozen_holders() -> int:
     return frozen.end_holders(TABLES)
 
 
-def purge() -> None:
-    """Delete what nobody needs any more. May end before it is done; the next call goes on."""
-    deadline = time.monotonic() + PURGE_SECONDS
+def purge(deadline: float | None = None) -> None:
+    """Delete what nobody needs any more, until `deadline` (time.monotonic).
+
+    May end before it is done; the next call goes on.
+    """
+    deadline = time.monotonic() + PURGE_SECONDS if deadline is None else deadline
     _let_go_of_old_jobs()
     _delete_lost_uploads()
     purged = FileBlock.objects.filter(file__purged_at__isnull=False)

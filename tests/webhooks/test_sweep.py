@@ -5,13 +5,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from config.celery import app
-from webhooks import sweep, tasks
+from webhooks import sweep
 from webhooks.models import Attempt, Delivery, Endpoint, Event, Health, Secret
 
 pytestmark = pytest.mark.django_db
@@ -199,14 +197,7 @@ def test_purges_at_once_do_not_meet(make_endpoint, monkeypatch, purges):
     assert rows() == (0, 0, 0)
 
 
-def test_the_task_purges():
+def test_nothing_begins_when_its_time_is_over():
     days_old(1, 4)
-    tasks.purge_events()
-    assert kept() == {"1"}
-
-
-def test_beat_sends_a_task_that_workers_know():
-    entry = settings.CELERY_BEAT_SCHEDULE["purge-events"]
-    app.loader.import_default_modules()
-    assert entry["task"] == tasks.purge_events.name
-    assert entry["task"] in app.tasks
+    sweep.purge(timezone.now(), deadline=0.0)
+    assert kept() == {"1", "4"}

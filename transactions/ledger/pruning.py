@@ -1,8 +1,13 @@
-"""Lets go of what the ledger kept of former minutes. Called by a task every ten minutes."""
+"""Lets go of what the ledger kept of former minutes. Called by config/retention."""
 
 import time
 from typing import Any
 
+from django.conf import settings
+
+from .engine import leadership
+
+DAY_SECONDS = 86_400
 # Of one transaction.
 ROWS = 10_000
 # Message ids are known for so long before the newest one, so also over a time without consumer.
@@ -77,3 +82,15 @@ def prune(
             if count < rows:
                 break
     return deleted
+
+
+def purge(deadline: float) -> int:
+    """Prune by LEDGER_KEEP_DAYS until `deadline` (time.monotonic); returns how many rows.
+
+    Raises psycopg2.Error, of which UndefinedTable says that no consumer has run here yet.
+    """
+    connection = leadership.connect(settings.LEDGER_DATABASE_URL, "prune")
+    try:
+        return prune(connection, settings.LEDGER_KEEP_DAYS * DAY_SECONDS, deadline)
+    finally:
+        connection.close()

@@ -1,7 +1,7 @@
 """Tables of BuyStock. Those of the ledger are not Django's (ledger/engine/tables.py)."""
 
 from .callback import CallbackUrl
-from .order import FINAL, OPEN, Order, OrderStatus, OrderWorker, Reason
+from .order import FINAL, OPEN, Order, OrderStatus, OrderTotal, OrderWorker, Reason
 from .reconciliation import OrderReconciliation
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Order",
     "OrderReconciliation",
     "OrderStatus",
+    "OrderTotal",
     "OrderWorker",
     "Reason",
 ]

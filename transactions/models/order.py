@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from config.request_log import ID_CHARACTERS, current
+
 from .fields import ExactNumberField
 
 
@@ -76,6 +78,11 @@ class Order(models.Model):
         "webhooks.Delivery", models.SET_NULL, null=True, related_name="orders"
     )
 
+    # Of the request that placed it: its callback tells it too.
+    request_id = models.CharField(
+        max_length=ID_CHARACTERS, blank=True, default=current, db_default="", editable=False
+    )
+
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gt=0), name="orders_quantity"),
@@ -105,6 +112,17 @@ class Order(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
+
+
+class OrderTotal(models.Model):
+    """What a user's accepted orders came to that are old and gone (orders/retention.py)."""
+
+    user = models.CharField(max_length=64, primary_key=True)
+    orders = models.BigIntegerField()
+    taken = ExactNumberField()
+
+    def __str__(self) -> str:
+        return f"old orders of {self.user}"
 
 
 class OrderWorker(models.Model):

@@ -32,15 +32,23 @@ AT_ONCE = 500
 MOST_SECONDS = 300.0
 ID = keys.beside("")
 
-# One statement, so one snapshot.
+# One statement, so one snapshot. Old orders are there as sums alone (retention.py).
 ORDERS = """
-SELECT "user", count(*) FILTER (WHERE status = 'Accept'),
-       coalesce(sum(amount) FILTER (WHERE status = 'Accept'), 0),
-       coalesce(array_agg(order_id) FILTER (WHERE status <> 'Accept'), '{}')
-FROM transactions_order
-WHERE status IN ('Accept', 'received', 'verifying', 'verified')
-      AND (%(users)s::text[] IS NULL OR "user" = ANY(%(users)s::text[]))
-GROUP BY "user"
+WITH present AS (
+    SELECT "user", count(*) FILTER (WHERE status = 'Accept') AS orders,
+           coalesce(sum(amount) FILTER (WHERE status = 'Accept'), 0) AS taken,
+           coalesce(array_agg(order_id) FILTER (WHERE status <> 'Accept'), '{}') AS open
+    FROM transactions_order
+    WHERE status IN ('Accept', 'received', 'verifying', 'verified')
+          AND (%(users)s::text[] IS NULL OR "user" = ANY(%(users)s::text[]))
+    GROUP BY "user"
+), old AS (
+    SELECT * FROM transactions_ordertotal
+    WHERE %(users)s::text[] IS NULL OR "user" = ANY(%(users)s::text[])
+)
+SELECT "user", coalesce(p.orders, 0) + coalesce(o.orders, 0),
+       coalesce(p.taken, 0) + coalesce(o.taken, 0), coalesce(p.open, '{}')
+FROM present p FULL JOIN old o USING ("user")
 """
 
 Looks = dict[str, tuple[Account, Sums]]

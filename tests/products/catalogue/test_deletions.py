@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from products import tasks
 from products.catalogue import bulk, deletions, editing
 from products.catalogue.deletions import NotRestorable
 from products.catalogue.filters import Filter
@@ -178,7 +177,8 @@ def test_copies_go_when_their_time_is_over_and_the_record_stays(actor, make_prod
     young = editing.delete(actor, products[11].pk)
     run_out(old)
 
-    tasks.purge_catalogue()
+    assert deletions.purge(deadline=0.0) == 0
+    deletions.purge()
 
     assert list(DeletedProduct.objects.values_list("deletion_id", flat=True)) == [young.pk]
     old.refresh_from_db()

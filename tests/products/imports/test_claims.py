@@ -696,7 +696,7 @@ def test_an_abandoned_upload_is_purged_and_its_import_fails_with_words(user, set
     assert job.read_bytes == len(FILE) // 3
     expire(job)
 
-    tasks.purge_uploads()
+    sweep.purge_uploads()
 
     job.refresh_from_db()
     assert job.state == ImportState.FAILED
@@ -717,7 +717,7 @@ def test_an_upload_that_goes_on_is_not_abandoned(user):
     expire(job)
     uploads.append(uploads.take_turn(job.upload_id), FILE)  # puts its end off
 
-    tasks.purge_uploads()
+    sweep.purge_uploads()
 
     assert run(job).state == ImportState.DONE
 
@@ -727,7 +727,7 @@ def test_an_upload_that_goes_on_at_the_moment_of_the_sweep_is_not_abandoned(user
     expire(job)
     with other.cursor() as cursor:  # what storing a block does first
         cursor.execute("UPDATE products_upload SET expires_at = now() + interval '1 day'")
-    sweeping = workers(tasks.purge_uploads)
+    sweeping = workers(sweep.purge_uploads)
     until(waits_for_a_lock)
     other.commit()
     sweeping.result()
@@ -741,7 +741,7 @@ def test_a_check_that_nobody_confirms_is_cancelled(user, settings):
     job = import_bytes(user, FILE, check_first=True)
     expire(job)
 
-    tasks.purge_uploads()
+    sweep.purge_uploads()
 
     job.refresh_from_db()
     assert job.state == ImportState.CANCELLED
@@ -758,7 +758,7 @@ def test_the_bytes_of_an_import_at_work_are_kept_however_long_it_takes(user, set
     held(job, state, settings)
     expire(job)
 
-    tasks.purge_uploads()
+    sweep.purge_uploads()
 
     assert UploadBlock.objects.count() == 1
     grow_old(job)
@@ -768,11 +768,11 @@ def test_the_bytes_of_an_import_at_work_are_kept_however_long_it_takes(user, set
 def test_a_file_kept_for_another_try_is_purged_when_its_time_is_over(user):
     job = import_bytes(user, HEADER + b"A,a,\xff\r\n")
     assert (job.state, job.undecodable) == (ImportState.DONE, 1)
-    tasks.purge_uploads()
+    sweep.purge_uploads()
     assert UploadBlock.objects.count() == 1
 
     expire(job)
-    tasks.purge_uploads()
+    sweep.purge_uploads()
 
     assert UploadBlock.objects.count() == 0
     with pytest.raises(pipeline.NotRepeatable):
@@ -784,7 +784,7 @@ def test_an_upload_without_an_import_is_purged(user):
     uploads.append(uploads.take_turn(found.pk), b"sku")
     Upload.objects.filter(pk=found.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
 
-    tasks.purge_uploads()
+    sweep.purge_uploads()
 
     found.refresh_from_db()
     assert found.purged_at is not None
@@ -796,7 +796,7 @@ def test_rejects_are_swept_when_their_time_is_over_and_their_count_stays(user, s
     old, new = (import_bytes(user, HEADER + b"A,,no sku\r\n") for _ in range(2))
     Import.objects.filter(pk=old.pk).update(finished_at=F("finished_at") - timedelta(days=31))
 
-    tasks.purge_uploads()
+    sweep.purge_rejects()
 
     assert list(ImportReject.objects.values_list("job_id", flat=True)) == [new.pk]
     old.refresh_from_db()

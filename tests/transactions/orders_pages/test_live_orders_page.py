@@ -40,3 +40,6 @@ def test_an_order_is_placed_and_followed_by_its_own_stream(page):
     expect(page.locator("#live-tag")).to_have_text("live")
     assert [url for url in opened if "/events/order-" in url]
     expect(page.locator(".time-line")).to_contain_text("Verification began")
+    expect(page.get_by_text("Credit after")).to_be_visible()  # the part was fetched again
+    expect(page.locator("#live-tag")).to_have_text("live")
+    expect(page.locator("#live-tag")).to_be_visible()

@@ -1,0 +1,1 @@
+"""What is kept for a time only: one sweep lets go of all of it (docs/data.md)."""
