@@ -15,5 +15,6 @@ urlpatterns = [
     path("streaming/", include("streaming.api_urls")),
     path("stocks/", include(stock_urlpatterns)),
     path("ledger/", include("transactions.api_urls")),
+    path("checks/", include("config.checks.api_urls")),
     path("", include("transactions.orders_api_urls")),
 ]

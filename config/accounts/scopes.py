@@ -9,6 +9,7 @@ AREAS = {
     "streaming": "Sales sums and prices",
     "orders": "Orders (BuyStock)",
     "ledger": "Ledger and balances",
+    "operations": "Checks of what is kept",
 }
 ALL = [f"{area}:{access}" for area in AREAS for access in ("read", "write")]
 

@@ -19,6 +19,7 @@ CHANNELS = {
     "streaming": re.compile(r"sales|prices"),
     "orders": re.compile(rf"orders|order-{UUIDConverter.regex}"),
     "ledger": re.compile(r"ledger"),
+    "operations": re.compile(r"operations|checks"),
 }
 # Where not every reader of an area may follow all its channels: a function of channel, user and
 # token (None for who is signed in). For those it refuses there is no such channel.
