@@ -1,8 +1,8 @@
 """What there is to tell of: the names, and a sample of each for tests and documentation.
 
-Pure. Endpoints choose from EVENT_TYPES, which products/catalogue/events.py emits. What callbacks
-tell, and no endpoint gets, is ORDER_DECIDED (transactions/orders/callbacks.py). Tests hold the
-samples to what is emitted.
+Pure. Endpoints choose from EVENT_TYPES, which products/catalogue/events.py emits, and
+config/operations/alerts.py those of BY_NAME. What callbacks tell, and no endpoint gets, is
+ORDER_DECIDED (transactions/orders/callbacks.py). Tests hold the samples to what is emitted.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ class EventType:
     """An event's `data` as it may be, plainly a sample. Not to be changed."""
 
 
+ALERT_RAISED = "alert.raised"
+ALERT_RESOLVED = "alert.resolved"
 ACTOR = {"user": "ana", "token": None}
 PRODUCT = {
     "id": 1,
@@ -27,6 +29,16 @@ PRODUCT = {
     "active": True,
     "created_at": "2026-03-01T09:30:00.123456Z",
     "updated_at": "2026-03-02T10:00:00.654321Z",
+}
+
+ALERT = {
+    "id": 1,
+    "key": "sample:problem",
+    "severity": "warning",
+    "title": "A sample, not a problem",
+    "advice": "Do nothing: somebody tries an endpoint.",
+    "url": "/operations/",
+    "began_at": "2026-03-02T10:00:00.123456Z",
 }
 
 EVENT_TYPES = {
@@ -78,9 +90,22 @@ EVENT_TYPES = {
             "All products were deleted.",
             {"count": 466_693, "deletion": 2, "actor": ACTOR},
         ),
+        EventType(
+            ALERT_RAISED,
+            "Something is wrong with Stockroom itself.",
+            {"alert": ALERT | {"ended_at": None, "seconds": None}},
+        ),
+        EventType(
+            ALERT_RESOLVED,
+            "What an alert told of is over.",
+            {"alert": ALERT | {"ended_at": "2026-03-02T10:07:30.123456Z", "seconds": 450}},
+        ),
     )
 }
 
+# Endpoints that want all events don't get these unless they name them: who asked for products must
+# not be told of the insides of Stockroom.
+BY_NAME = frozenset({ALERT_RAISED, ALERT_RESOLVED})
 
 ORDER_DECIDED = EventType(
     "order.decided",

@@ -147,7 +147,7 @@ def test_the_example_request_is_really_signed():
 
 
 def test_the_headers_are_those_that_are_sent():
-    sent = message.headers("evt_1", datetime.now(UTC), b"{}", [new_secret()], {}, True)
+    sent = message.headers("evt_1", datetime.now(UTC), b"{}", [new_secret()], {}, True, "abc")
     table = rows(sections(2)["What comes"], "header")
     assert [name for name, _ in table] == list(sent)
     assert table[1][1] == sent["user-agent"]

@@ -14,6 +14,10 @@ from webhooks.models import Endpoint
 
 FIELDS = ("url", "description", "event_types", "headers", "enabled")
 REQUIRED = {"url": "Enter a URL.", "event_types": "Choose at least one event."}
+ALONE = (
+    '"*" stands for all events but alerts: give it alone or with'
+    f" {' and '.join(sorted(event_types.BY_NAME))}, or leave it out."
+)
 MAX_HEADERS = 20
 BLANKS = " \t"  # that may stand around a header's value
 
@@ -23,7 +27,7 @@ class EndpointValues(TypedDict):
 
     url: str
     description: str
-    event_types: list[str]  # or ["*"] alone: all of them
+    event_types: list[str]  # "*" stands for all but those of BY_NAME
     headers: dict[str, str]
     enabled: bool
 
@@ -53,9 +57,9 @@ def clean(values: Mapping[str, Any], *, partial: bool = False) -> Any:
                 cleaned[field] = defaults()[field]
         except Wrong as error:
             errors[field] = error.messages
-    for field in values:
-        if field not in FIELDS:
-            errors[field] = [f"There is no such field. Fields are: {', '.join(FIELDS)}."]
+    unknown = [field for field in values if field not in FIELDS]
+    for field in unknown[:20]:  # a body may be nothing but these
+        errors[field] = [f"There is no such field. Fields are: {', '.join(FIELDS)}."]
     if errors:
         raise FieldErrors(errors)
     return cleaned
@@ -103,14 +107,14 @@ def _event_types(value: Any) -> list[str]:
     chosen = set(value)
     if not chosen:
         raise Wrong(REQUIRED["event_types"])
-    if Endpoint.ALL_EVENTS in chosen:
-        if len(chosen) > 1:
-            raise Wrong('"*" stands for all events: give it alone, or leave it out.')
-        return [Endpoint.ALL_EVENTS]
-    unknown = [name for name in dict.fromkeys(value) if not event_types.known(name)]
+    others = chosen - event_types.BY_NAME - {Endpoint.ALL_EVENTS}
+    if Endpoint.ALL_EVENTS in chosen and others:
+        raise Wrong(ALONE)
+    names = (Endpoint.ALL_EVENTS, *event_types.EVENT_TYPES)
+    unknown = [name for name in dict.fromkeys(value) if name not in names]
     if unknown:
         raise Wrong(_unknown(*unknown))
-    return [name for name in event_types.EVENT_TYPES if name in chosen]
+    return [name for name in names if name in chosen]
 
 
 def _headers(value: Any) -> dict[str, str]:

@@ -17,7 +17,7 @@ from config.accounts.actors import Actor, actor_of
 from config.accounts.permissions import requires
 from config.idempotency.models import GivenAnswer
 from webhooks.engine import addresses
-from webhooks.event_types import EVENT_TYPES
+from webhooks.event_types import BY_NAME, EVENT_TYPES
 from webhooks.models import Endpoint
 
 from . import service, shown_once
@@ -34,7 +34,8 @@ ONCE_CHARACTERS = 64
 def new_endpoint(request: HttpRequest) -> HttpResponse:
     """Add an endpoint; its page then shows the secret. Sent twice with the same key it is one."""
     if request.method != "POST":
-        return _show(request, EndpointForm.blank(), once=uuid.uuid4().hex)
+        chosen = request.GET.getlist("event")
+        return _show(request, EndpointForm.blank(chosen), once=uuid.uuid4().hex)
     form = EndpointForm.sent(request.POST)
     once = request.POST.get("once", "")[:ONCE_CHARACTERS] or uuid.uuid4().hex
     values = form.clean()
@@ -124,7 +125,8 @@ def _show(
         "endpoint": endpoint,
         "version": version or (str(endpoint.version) if endpoint is not None else ""),
         "once": once,
-        "event_types": EVENT_TYPES.values(),
+        "event_types": [each for name, each in EVENT_TYPES.items() if name not in BY_NAME],
+        "by_name": [EVENT_TYPES[name] for name in sorted(BY_NAME)],
         "url_help": _url_help(),
         "url_characters": Endpoint.URL_CHARACTERS,
         "description_characters": Endpoint.DESCRIPTION_CHARACTERS,

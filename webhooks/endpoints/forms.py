@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from django.http import QueryDict
 
+from webhooks.event_types import BY_NAME, known
 from webhooks.models import Endpoint
 
 from . import fields
@@ -65,8 +66,10 @@ class EndpointForm:
         self.overlaps = False
 
     @classmethod
-    def blank(cls) -> Self:
-        return cls({"url": "", "event_types": [Endpoint.ALL_EVENTS], **fields.defaults()})
+    def blank(cls, event_types: Sequence[str] = ()) -> Self:
+        """A new one, for `event_types` where some are given and else for all."""
+        chosen = [name for name in event_types if known(name)] or [Endpoint.ALL_EVENTS]
+        return cls({"url": "", "event_types": chosen, **fields.defaults()})
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> Self:
@@ -76,6 +79,9 @@ class EndpointForm:
     def sent(cls, data: QueryDict) -> Self:
         every = data.get("events") == "all"
         names, given = data.getlist("header_name"), data.getlist("header_value")
+        chosen = data.getlist("event_types")
+        if every:
+            chosen = [Endpoint.ALL_EVENTS, *(name for name in chosen if name in BY_NAME)]
         rows = [
             Header(name.strip(), value)
             for name, value in zip(names, given, strict=False)
@@ -84,7 +90,7 @@ class EndpointForm:
         values = {
             "url": data.get("url", ""),
             "description": data.get("description", ""),
-            "event_types": [Endpoint.ALL_EVENTS] if every else data.getlist("event_types"),
+            "event_types": chosen,
             "headers": {row.name: row.value for row in rows},
             "enabled": "enabled" in data,
         }
@@ -160,7 +166,7 @@ def stored(endpoint: Endpoint) -> dict[str, Any]:
 def in_words(field: str, value: Any) -> str:
     """A field's value as it is shown next to another one."""
     if field == "event_types":
-        return "all" if Endpoint.ALL_EVENTS in value else ", ".join(value)
+        return ", ".join("all" if name == Endpoint.ALL_EVENTS else name for name in value)
     if field == "headers":
         return ", ".join(f"{name}: {text}" for name, text in value.items())
     if field == "enabled":

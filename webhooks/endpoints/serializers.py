@@ -129,7 +129,8 @@ class EndpointInput(Strict):
     event_types = serializers.ListField(
         child=serializers.ChoiceField(ALL_OR_TYPES),
         min_length=1,
-        help_text='What is sent; `["*"]`, alone, for all of them, also for those that come later.',
+        help_text='What is sent; `["*"]` for all but alerts, also for those that come later:'
+        " alerts are sent to who names them, beside `*` or without it.",
     )
     headers = serializers.DictField(
         child=Text(min_length=1),

@@ -20,7 +20,7 @@ class Endpoint(models.Model):
 
     url = models.CharField("URL", max_length=URL_CHARACTERS)  # for callbacks scheme://host:port
     description = models.CharField(max_length=DESCRIPTION_CHARACTERS, blank=True, default="")
-    event_types = ArrayField(models.CharField(max_length=64))  # or ["*"] alone: all of them
+    event_types = ArrayField(models.CharField(max_length=64))  # "*": all but event_types.BY_NAME
     headers = models.JSONField(default=dict)  # sent along, name → value; values are confidential
     enabled = models.BooleanField(default=True)
     disabled_at = models.DateTimeField(null=True)

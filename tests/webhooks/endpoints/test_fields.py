@@ -69,6 +69,8 @@ def test_event_types_are_kept_once_and_in_the_order_of_the_catalogue():
     backwards = list(reversed(EVENT_TYPES)) * 2
     assert clean({"event_types": backwards}, partial=True)["event_types"] == list(EVENT_TYPES)
     assert clean({"event_types": ["*", "*"]}, partial=True)["event_types"] == ["*"]
+    beside = {"event_types": ["alert.resolved", "*", "alert.raised"]}
+    assert clean(beside, partial=True)["event_types"] == ["*", "alert.raised", "alert.resolved"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,8 @@ def test_event_types_are_kept_once_and_in_the_order_of_the_catalogue():
         ([1], "list"),
         ([["product.created"]], "list"),
         (["*", "product.created"], "alone"),
+        (["*", "alert.raised", "product.created"], "alone"),
+        (["*", "product.eaten"], "alone"),
         (["product.created", "product.eaten", "x" * 500], "no event type product.eaten, xxx"),
         ([""], 'no event type ""'),
     ],

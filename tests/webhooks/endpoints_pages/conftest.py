@@ -66,7 +66,7 @@ def fields_of(page) -> dict[str, Any]:
         "url": form.values["url"],
         "description": form.values["description"],
         "events": "all" if form.all_events else "some",
-        "event_types": [] if form.all_events else form.values["event_types"],
+        "event_types": [name for name in form.values["event_types"] if name != "*"],
         "header_name": [row.name for row in form.header_rows],
         "header_value": [row.value for row in form.header_rows],
     }

@@ -56,6 +56,21 @@ def test_all_events_are_chosen_before_anything_is_touched(client):
     assert Endpoint.objects.get().event_types == ["*"]
 
 
+def test_alerts_are_chosen_besides(client):
+    client.post(NEW, new(client, event_types=["product.created", "alert.raised"]))
+    made = Endpoint.objects.get()
+    assert made.event_types == ["*", "alert.raised"]
+    assert fields_of(client.get(edit_of(made)))["event_types"] == ["alert.raised"]
+    assert "all events and alerts" in text(client.get("/webhooks/"))
+    assert "alert.raised" in text(client.get(page_of(made)))
+
+
+def test_an_address_may_choose_events_for_the_form(client):
+    page = f"{NEW}?event=alert.raised&event=alert.resolved&event=product.eaten"
+    client.post(NEW, fields_of(client.get(page)) | {"url": URL})
+    assert Endpoint.objects.get().event_types == ["alert.raised", "alert.resolved"]
+
+
 def test_each_event_is_offered_with_what_it_means(client):
     page = text(client.get(NEW))
     for name, kind in EVENT_TYPES.items():
