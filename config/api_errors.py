@@ -22,6 +22,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 OUTAGES = (OperationalError, InterfaceError)  # the database is away, or gave up waiting
 LOCK_NOT_AVAILABLE = "55P03"
 RETRY_SECONDS = 5
+# Of a body that is nothing but unknown fields the answer would be longer than itself.
+MESSAGES_AT_MOST = 100
+NAME_CHARACTERS = 300
 DEFAULTS = {
     400: ("invalid", "The request could not be understood. See /api/docs/ for what it should be."),
     401: (
@@ -190,10 +194,10 @@ def _advice(exc: exceptions.APIException, context: dict[str, Any]) -> str:
 def _invalid(exc: exceptions.ValidationError) -> dict[str, Any]:
     fields: dict[str, list[str]] = {}
     general: list[str] = []
-    for where, message in _flatten(exc.detail):
+    for where, message in islice(_flatten(exc.detail), MESSAGES_AT_MOST):
         names = [name for name in where if name != api_settings.NON_FIELD_ERRORS_KEY]
         if names:
-            fields.setdefault(".".join(names), []).append(message)
+            fields.setdefault(".".join(names)[:NAME_CHARACTERS], []).append(message)
         else:
             general.append(message)
     if fields and not general:
