@@ -86,7 +86,10 @@ class Feeder:
         begun = time.monotonic()
         try:
             while not self._stopping.wait(0.02):
-                while self.sent < (time.monotonic() - begun) * self._rate:
+                while (
+                    self.sent < (time.monotonic() - begun) * self._rate
+                    and not self._stopping.is_set()
+                ):
                     each = next(self._messages)
                     future = producer.send(self._stage.input, each.value, each.key)
                     under_way.append((time.monotonic(), future))
