@@ -13,13 +13,19 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 ARGS ?=
 
-.PHONY: help run test soak bench lint clean-data
+.PHONY: help run demo demo-remove test soak bench audit lint clean-data backup restore
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(VENV)/.installed  ## Start Stockroom with all it needs; Ctrl-C stops it
 	@exec $(BIN)/python -m config.services run
+
+demo: $(VENV)/.installed  ## The same with sample data, and generators so that all of it moves
+	@exec $(BIN)/python -m config.demo run
+
+demo-remove: $(VENV)/.installed  ## Remove what `make demo` has made, and nothing else; asks first
+	@exec $(BIN)/python -m config.demo remove
 
 test: $(VENV)/.installed-for-tests lint  ## Lint, then all tests but soak; ARGS="tests/products -k name" for some
 	@$(BIN)/python -m config.services install-for-tests
@@ -29,8 +35,11 @@ soak: $(VENV)/.installed-for-tests  ## Full sizes and many faults, up to an hour
 	@$(BIN)/python -m config.services install-for-tests
 	@$(BIN)/python -m pytest -m soak -n 0 $(ARGS)
 
-bench: $(VENV)/.installed-for-tests  ## Measure against bare baselines
+bench: $(VENV)/.installed-for-tests  ## Measure against bare baselines into docs/benchmarks.md; ARGS="prices --quick" for one
 	@$(BIN)/python -m bench $(ARGS)
+
+audit: $(VENV)/.installed-for-tests  ## Known vulnerabilities of what is pinned, where PyPI tells them
+	@$(BIN)/python -m config.audit
 
 lint: $(VENV)/.installed-for-tests  ## Style, types, missing migrations
 	@$(BIN)/ruff check .
@@ -40,6 +49,13 @@ lint: $(VENV)/.installed-for-tests  ## Style, types, missing migrations
 		SECRET_KEY=for-this-check-only-and-of-no-worth-whatsoever-0123456789 STOCKROOM_VAR=/nonexistent \
 		$(BIN)/python -W "ignore:Got an error checking a consistent migration history" \
 		manage.py makemigrations --check --dry-run
+
+backup: $(VENV)/.installed  ## Write all data into one file in backups/, also while it runs; TO=folder for another
+	@$(BIN)/python -m config.services backup --to "$(TO)"
+
+restore: $(VENV)/.installed  ## Make the data anew from a backup: FILE=backups/…; FORCE=1 over present data
+	@[ -n "$(FILE)" ] || { echo 'Which? make restore FILE=backups/stockroom-….tar'; exit 1; }
+	@$(BIN)/python -m config.services restore "$(FILE)" $(if $(FORCE),--force)
 
 clean-data:  ## Delete this folder's database, queues, logs and secrets; asks first
 	@[ -d var ] || { echo "There is no var/ here."; exit 1; }

@@ -2,8 +2,10 @@
 
 from django.urls import path
 
-from config import pages
+from config.operations.alert_views import alerts_page
+from config.operations.views import operations
 
 urlpatterns = [
-    path("operations/", pages.operations, name="operations"),
+    path("operations/alerts/", alerts_page, name="alerts"),
+    path("operations/", operations, name="operations"),
 ]

@@ -1,4 +1,4 @@
-"""Operations, and the pages shown on errors.
+"""The pages shown on errors.
 
 config/urls.py names the error pages (`handler404` …), the settings the CSRF one.
 Under /api/ and /events/ the same errors are JSON (config.api_errors).
@@ -8,25 +8,10 @@ import sys
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template import loader
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import requires_csrf_token
-from redis.exceptions import RedisError
 
-from config import api_errors, health
-from config.consumers.overview import overview
-
-
-@never_cache
-def operations(request: HttpRequest) -> HttpResponse:
-    """Health of engines and consumers. Renders whatever of them is away."""
-    try:
-        consumers = overview()
-    except RedisError:
-        consumers = None
-    context = {"engines": health.engines(), "consumers": consumers}
-    return render(request, "operations.html", context)
+from config import api_errors
 
 
 @requires_csrf_token

@@ -7,6 +7,7 @@ type or out of range stops the start with the variable's name. `.env.example` do
 """
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -21,6 +22,8 @@ from environs import Env, EnvError, ValidationError, validate
 from redis.backoff import NoBackoff
 from redis.connection import parse_url as parse_redis_url
 from redis.retry import Retry
+
+from config.logs.role import role
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY_SECONDS = 86_400
@@ -47,6 +50,12 @@ def known_zone(name: str) -> None:
         ZoneInfo(name)
     except (LookupError, ValueError, OSError):  # a folder of zones is an OSError
         raise ValidationError(f"There is no time zone {name!r}.") from None
+
+
+def secret_text(text: str) -> None:
+    """Raise ValidationError for a secret that somebody could guess; none is none."""
+    if text and not re.fullmatch(r"[!-~]{32,}", text):
+        raise ValidationError("It has at least 32 characters: letters, digits and signs.")
 
 
 def topic_name(name: str) -> None:
@@ -87,6 +96,7 @@ try:
     SECURE = env.bool("SECURE", True)
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1"])
     CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+    METRICS_TOKEN = env.str("METRICS_TOKEN", "", validate=secret_text)
     TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10))
 
     # Engines
@@ -136,6 +146,7 @@ try:
         "DOWNLOAD_IDLE_SECONDS", 30.0, validate=Range(0.1, DAY_SECONDS)
     )
     LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING"]))
+    LOG_FORMAT = env.str("LOG_FORMAT", "line", validate=validate.OneOf(["line", "json"]))
     TIME_ZONE = env.str("TIME_ZONE", "UTC", validate=known_zone)
     CONSUMERS = env.list("CONSUMERS", [])
     CONSUMER_CLASSES = {  # name: dotted path of the class; the variable adds to these
@@ -300,6 +311,8 @@ try:
 
     # Orders
     ORDERS_QUEUE = env.str("ORDERS_QUEUE", "orders")
+    # At least a day: who asks for the outcome of an order has to find it.
+    ORDER_KEEP_DAYS = env.float("ORDER_KEEP_DAYS", 365.0, validate=Range(1, 36_500))
     ORDERS_IN_FLIGHT = env.int("ORDERS_IN_FLIGHT", 5_000, validate=Range(1, 65_535))
     ORDERS_MOST_OPEN = env.int("ORDERS_MOST_OPEN", 20_000, validate=Range(1, 10_000_000))
     ORDERS_STALE_SECONDS = env.float("ORDERS_STALE_SECONDS", 4.0, validate=Range(2, 600))
@@ -313,6 +326,42 @@ try:
     )
     VERIFIER_URL = url("VERIFIER_URL", "", schemes=("http", "https"))
     VERIFIER_TOKEN = env.str("VERIFIER_TOKEN", "")
+
+    # Operations
+    OPERATIONS_SAMPLE_SECONDS = env.float(
+        "OPERATIONS_SAMPLE_SECONDS", 10.0, validate=Range(0.5, 600)
+    )
+    OPERATIONS_STALLED_SECONDS = env.float(
+        "OPERATIONS_STALLED_SECONDS", 60.0, validate=Range(1, DAY_SECONDS)
+    )
+    # What is a problem: config/operations/limits.py
+    OPERATIONS_MAX_LAG = env.int("OPERATIONS_MAX_LAG", 10_000, validate=Range(1, 1_000_000_000))
+    OPERATIONS_MAX_QUEUE_AGE_SECONDS = env.float(
+        "OPERATIONS_MAX_QUEUE_AGE_SECONDS", 60.0, validate=Range(1, DAY_SECONDS)
+    )
+    OPERATIONS_MAX_DELIVERY_AGE_SECONDS = env.float(
+        "OPERATIONS_MAX_DELIVERY_AGE_SECONDS", 300.0, validate=Range(1, DAY_SECONDS)
+    )
+    OPERATIONS_MAX_REJECTS_PER_HOUR = env.int(
+        "OPERATIONS_MAX_REJECTS_PER_HOUR", 1000, validate=Range(0, 1_000_000_000)
+    )
+    OPERATIONS_MAX_LATENESS_SECONDS = env.float(
+        "OPERATIONS_MAX_LATENESS_SECONDS", 5.0, validate=Range(0, DAY_SECONDS)
+    )
+
+    # Alerts
+    OPERATIONS_ALERT_AFTER_SECONDS = env.float(
+        "OPERATIONS_ALERT_AFTER_SECONDS", 30.0, validate=Range(0, DAY_SECONDS)
+    )
+    ALERT_KEEP_DAYS = env.float("ALERT_KEEP_DAYS", 90.0, validate=Range(0, 3650))
+
+    # Migrations (config/management/commands/migrate.py)
+    MIGRATE_LOCK_SECONDS = env.int("MIGRATE_LOCK_SECONDS", 5, validate=Range(1, 3600))
+    MIGRATE_LOCK_TRIES = env.int("MIGRATE_LOCK_TRIES", 10, validate=Range(1, 1000))
+
+    # Checks. Well below the tasks' time limit, and short: imports need the same workers.
+    CHECK_SECONDS = env.float("CHECK_SECONDS", 45.0, validate=Range(1, 90))
+    CHECK_KEEP_DAYS = env.float("CHECK_KEEP_DAYS", 90.0, validate=Range(0, 3650))
 
     # Live pages
     LIVE_EVENTS_PER_SECOND = env.float("LIVE_EVENTS_PER_SECOND", 4.0, validate=Range(0.01, 1000))
@@ -350,6 +399,8 @@ INSTALLED_APPS = [
     "config",
     "config.accounts",
     "config.idempotency",
+    "config.operations",
+    "config.checks",
     "products",
     "webhooks",
     "stocksync",
@@ -497,6 +548,7 @@ SPECTACULAR_SETTINGS = {
         "BulkAction": "products.models.BulkAction",
         "JobState": "stocksync.models.SyncState",  # and that of bulk changes
         "ImportState": "products.models.ImportState",
+        "CheckState": "config.checks.models.CheckState",
         "Clock": "stocksync.models.Clock",
         "DeliveryState": "webhooks.models.DeliveryState",
         "AttemptState": "webhooks.models.AttemptState",
@@ -567,45 +619,36 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # steps are 
 # runs are not kept; the default scheduler would keep them in a file in the working directory.
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
+    # All that is kept for a time only (config/retention/registry.py).
+    "sweep-retention": {
+        "task": "config.retention.tasks.sweep",
+        "schedule": timedelta(minutes=10),
+        "options": {"queue": "default", "expires": 600},
+    },
+    "run-checks": {
+        "task": "config.checks.tasks.run_all",
+        "schedule": crontab(hour=3, minute=57),  # in UTC, after both reconciliations
+        "options": {"queue": "default", "expires": 3600},
+    },
+    "sweep-checks": {
+        "task": "config.checks.tasks.sweep",
+        "schedule": timedelta(seconds=IMPORT_SWEEP_SECONDS),
+        "options": {"queue": "default", "expires": 60},
+    },
     "sweep-imports": {
         "task": "products.tasks.sweep_imports",
         "schedule": timedelta(seconds=IMPORT_SWEEP_SECONDS),
         "options": {"queue": "default", "expires": 60},
-    },
-    "purge-uploads": {
-        "task": "products.tasks.purge_uploads",
-        "schedule": timedelta(minutes=10),
-        "options": {"queue": "default", "expires": 600},
-    },
-    "purge-answers": {
-        "task": "config.idempotency.tasks.purge_answers",
-        "schedule": timedelta(minutes=10),
-        "options": {"queue": "default", "expires": 600},
     },
     "sweep-bulk-changes": {
         "task": "products.tasks.sweep_bulk_changes",
         "schedule": timedelta(seconds=IMPORT_SWEEP_SECONDS),
         "options": {"queue": "default", "expires": 60},
     },
-    "purge-catalogue": {
-        "task": "products.tasks.purge_catalogue",
-        "schedule": timedelta(minutes=10),
-        "options": {"queue": "default", "expires": 600},
-    },
     "sweep-syncs": {
         "task": "stocksync.tasks.sweep_syncs",
         "schedule": timedelta(seconds=IMPORT_SWEEP_SECONDS),
         "options": {"queue": "default", "expires": 60},
-    },
-    "purge-syncs": {
-        "task": "stocksync.tasks.purge_syncs",
-        "schedule": timedelta(minutes=10),
-        "options": {"queue": "default", "expires": 600},
-    },
-    "purge-events": {
-        "task": "webhooks.tasks.purge_events",
-        "schedule": timedelta(minutes=10),
-        "options": {"queue": "default", "expires": 600},
     },
     "ask-for-performance": {
         "task": "streaming.prices.tasks.ask",
@@ -617,11 +660,6 @@ CELERY_BEAT_SCHEDULE = {
         "task": "transactions.ledger.tasks.reconcile",
         "schedule": crontab(hour=3, minute=17),  # in UTC, away from what others do on the hour
         "options": {"queue": "default", "expires": 3600},
-    },
-    "prune-ledger": {
-        "task": "transactions.ledger.tasks.prune",
-        "schedule": timedelta(minutes=10),
-        "options": {"queue": "default", "expires": 600},
     },
     "reconcile-orders": {
         "task": "transactions.orders.tasks.reconcile",
@@ -635,7 +673,8 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-# Logs: one line an event, on standard error, with process and job readable.
+# Logs: one line an event, on standard error, with process and job readable or as JSON.
+LOGGING_CONFIG = "config.logs.setup.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -644,6 +683,7 @@ LOGGING = {
             "format": "{asctime} {levelname:.1} {process} {name}{request}{job} {message}",
             "style": "{",
         },
+        "json": {"()": "config.logs.json_lines.JSONFormatter", "role": role(sys.argv)},
     },
     "filters": {
         "request_id": {"()": "config.request_log.RequestIdFilter"},
@@ -652,7 +692,7 @@ LOGGING = {
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
+            "formatter": LOG_FORMAT,
             "filters": ["request_id", "job"],
         },
     },
@@ -661,6 +701,8 @@ LOGGING = {
         "django_eventstream": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
+        "httpcore": {"level": "INFO"},  # below, it writes answers, which may repeat secrets
+        "celery.pool": {"level": "INFO"},  # below, it writes what tasks are given
         "celery.app.trace": {"level": "WARNING"},  # the jobs say themselves what they did
         # Says the same several times a second while a broker is away; consumers say it once.
         "kafka": {"level": "CRITICAL"},

@@ -11,10 +11,13 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
+from config.logs import gunicorn_lines
+from config.web_goodbye import Goodbye
 from config.wsgi_threads import ABORT
 
 HEAD_BYTES = 64 * 1024
@@ -28,7 +31,7 @@ class TooLarge(Exception):
     """The head of the request is larger than we take."""
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedProtocol(Goodbye, HttpToolsProtocol):
     """One connection. Heads are limited in bytes, fields and time; a refused body in time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -150,9 +153,33 @@ class WebWorker(UvicornWorker):
 
     CONFIG_KWARGS = {"loop": "auto", "http": LimitedProtocol, "proxy_headers": False}
 
+    @classmethod
+    def setup(cls) -> None:
+        """Called by gunicorn's first process, which has its handlers by then."""
+        gunicorn_lines.set_up()
+
     def init_process(self) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         with suppress(ValueError, OSError):  # macOS has a limit below the one it tells
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         sys.setswitchinterval(SWITCH_SECONDS)
         super().init_process()
+
+    def run(self) -> None:
+        """Serve until the process is asked to end. The application is loaded."""
+        # Not above: the master has no settings.
+        from config.metrics.sums import Counting
+        from config.operations.processes import Heartbeat
+
+        beside: list[Any] = [Counting(), Heartbeat("web")]
+        if apps.ready:  # else it is no application of Django's, and has no models
+            from config.operations.sampling import Sampler
+
+            beside.append(Sampler())
+        for each in beside:
+            each.start()
+        try:
+            super().run()
+        finally:
+            for each in reversed(beside):
+                each.end()

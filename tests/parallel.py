@@ -20,11 +20,13 @@ MOST = 6  # each needs about 1 GB
 # What takes longest comes first, so that no process is left with it alone at the end. A file
 # that is missing here costs time only.
 FIRST = (
+    "tests/rolling/test_rolling.py",
     "tests/streaming/sales/test_sales_on_kafka.py",
     "tests/streaming/prices/test_prices_on_kafka.py",
     "tests/products/imports/test_faults.py",
     "tests/services/test_engines.py",
     "tests/streaming/prices/test_performance_tasks.py",
+    "tests/docs/test_commands.py",
     "tests/products/imports/test_import_page.py",
     "tests/products/catalogue/test_bulk_faults.py",
     "tests/stocksync/jobs/test_faults.py",
@@ -79,6 +81,8 @@ TOGETHER = {
     **dict.fromkeys(WITH_LEDGER, "tests/transactions/ledger/test_generating.py"),
     # Kafka and RabbitMQ
     "tests/web/test_health.py": "tests/services/test_engines.py",
+    "tests/operations/test_facts_queues.py": "tests/transactions/ledger/test_generating.py",
+    "tests/security/test_bombs.py": "tests/security/test_behind_a_proxy.py",
     # `running_stockroom`
     "tests/web/test_schemathesis.py": "tests/products/imports/test_import_page.py",
     "tests/products/imports/test_tuspy.py": "tests/products/imports/test_import_page.py",

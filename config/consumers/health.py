@@ -53,11 +53,11 @@ def publish_health(record: dict[str, Any]) -> None:
 def consumer_health() -> list[dict[str, Any]]:
     """What every consumer process said last, by name, host and pid; silent ones have expired.
 
-    Each is `{"name", "host", "pid", "state", "started_at", "beaten_at", "error", "health"}`: state
-    is running, draining, stopped or crashed (the last two stay for three periods), the instants are
-    aware datetimes, `error` is the crash's or the failed `health()`'s text or None, `health` is
-    what the consumer's own `health()` gave. A process that was restarted appears twice until the
-    old one expires.
+    Each is `{"name", "host", "pid", "state", "started_at", "beaten_at", "error", "health",
+    "version", "memory_bytes"}`: state is running, draining, stopped or crashed (the last two stay
+    for three periods), the instants are aware datetimes, `error` is the crash's or the failed
+    `health()`'s text or None, `health` is what the consumer's own `health()` gave. A process that
+    was restarted appears twice until the old one expires.
 
     Raises redis.RedisError when Redis does not answer within READY_TIMEOUT_SECONDS.
     """

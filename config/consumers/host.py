@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 import psutil
 from django.db import connections
 
+from config.operations.processes import about
+
 from .health import Reporter
 from .registry import Consumer
 
@@ -105,6 +107,7 @@ class Hosted:
             "beaten_at": datetime.now(UTC),
             "error": error,
             "health": health,
+            **about(),
         }
 
 

@@ -1,13 +1,16 @@
-"""`python -m config.services run` and `install-for-tests`; called by the Makefile."""
+"""`python -m config.services run`, `backup`, `restore`, `install-for-tests`; for the Makefile."""
 
 import argparse
 import logging
 import os
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 
-from config.services import install, kafka
+from config.services import backup, data_format, install, kafka, restore
+from config.services.backup_file import BackupError
 from config.services.engine import EngineError
-from config.services.stack import ENGINES, StackError
+from config.services.stack import ENGINES, PROJECT, StackError
 from config.services.supervisor import TOOLS, Supervisor, var_dir, with_env_file
 
 
@@ -15,11 +18,61 @@ def run() -> int:
     """Run Stockroom until a signal. Returns the exit code."""
     try:
         environment = with_env_file(os.environ)
-        supervisor = Supervisor(var_dir(environment), environment, sys.stdout)
-    except StackError as error:
+        folder = var_dir(environment)
+        lock = _free_lock(folder)
+        if lock is not None:  # else it runs, and the supervisor says where
+            with lock:
+                restore.finish_cut(folder, print)
+                data_format.check(folder, environment)
+        supervisor = Supervisor(folder, environment, sys.stdout)
+    except (StackError, EngineError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return supervisor.run()
+
+
+def _free_lock(folder: Path) -> ExitStack | None:
+    """The lock of the state folder; None where the supervisor will say why it can't be had."""
+    try:
+        return backup.lock_of(folder)
+    except OSError:
+        return None
+
+
+def make_backup(to: str) -> int:
+    """Write a backup into the folder `to`. Returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        environment = with_env_file(os.environ)
+        folder = PROJECT / (to or "backups")
+        backup.backup(var_dir(environment), folder, environment, print)
+    except (BackupError, EngineError, StackError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def restore_backup(file: str, force: bool) -> int:
+    """Restore the backup `file`; over data with `force`, or a yes. Returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+
+    def agree(there: str) -> bool:
+        print(there)
+        if force:
+            return True
+        if not sys.stdin.isatty():
+            print("FORCE=1 replaces it.", file=sys.stderr)
+            return False
+        return input("Replace it? Type yes: ") == "yes"
+
+    try:
+        environment = with_env_file(os.environ)
+        path = Path(file).expanduser().resolve()
+        restore.restore(var_dir(environment), path, environment, agree, print)
+    except (BackupError, EngineError, StackError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def install_for_tests() -> int:
@@ -51,9 +104,18 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run Stockroom on this machine until Ctrl-C")
     commands.add_parser("install-for-tests", help="install system packages that tests need")
+    taking = commands.add_parser("backup", help="write all data into one file")
+    taking.add_argument("--to", default="", metavar="FOLDER", help="by default backups/")
+    giving = commands.add_parser("restore", help="make the data anew from a backup")
+    giving.add_argument("file")
+    giving.add_argument("--force", action="store_true", help="over data that is there")
     arguments = parser.parse_args()
     if arguments.command == "run":
         return run()
+    if arguments.command == "backup":
+        return make_backup(arguments.to)
+    if arguments.command == "restore":
+        return restore_backup(arguments.file, arguments.force)
     return install_for_tests()
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from config.logs.json_lines import note
 from config.services.output import Output
 from config.services.spawn import kill_tree, spawn
 
@@ -118,7 +119,10 @@ class Process:
             self.start()
 
     def _say(self, text: str) -> None:
-        self._output.line(self.name, f"-- {text}")
+        if self.environment.get("LOG_FORMAT") == "json":
+            self._output.line(self.name, note("supervisor", __name__, text))
+        else:
+            self._output.line(self.name, f"-- {text}")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         child = spawn(

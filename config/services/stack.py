@@ -42,6 +42,7 @@ ENGINES: dict[str, type[Engine]] = {
 }
 WATCH_SECONDS = 0.5
 COMMAND_SECONDS = 600.0
+READY_SECONDS = 240.0  # on a machine that does much else
 ENGINE_BACKOFF_SECONDS = (1.0, 30.0)
 MAX_WEB_PROCESSES = 64
 
@@ -282,7 +283,7 @@ class Stack:
             if self._stopping.is_set():
                 self.processes[name].stop()
 
-    def wait_ready(self, timeout_seconds: float = 60.0) -> None:
+    def wait_ready(self, timeout_seconds: float = READY_SECONDS) -> None:
         """Wait until web answers on /healthz. Raises StackError when it does not in time."""
         deadline = time.monotonic() + timeout_seconds
         answer = "nothing"

@@ -101,7 +101,7 @@ def test_beat_survives_its_broker_and_leaves_no_file(stage: Stage) -> None:
     queued = stage.broker_client()
     beat = stage.start("-m", "celery", "-A", "config.celery", "beat", IMPORT_SWEEP_SECONDS="0.2")
     wait_until(f"it sends\n{beat.log}", lambda: queued.llen("default"))
-    assert {"sweep-imports", "purge-uploads"} <= settings.CELERY_BEAT_SCHEDULE.keys()
+    assert {"sweep-imports", "sweep-retention"} <= settings.CELERY_BEAT_SCHEDULE.keys()
 
     stage.broker.kill()
     beat.says("Message Error")

@@ -38,7 +38,9 @@ class Server:
         arguments: tuple[str, ...] = ("-k", "config.web_worker.WebWorker"),
     ) -> None:
         self.application = application
-        self.environment = {**os.environ, **(environment or {})}
+        # It tells nobody how everything is: tests share a Redis and a database.
+        rare = {"OPERATIONS_SAMPLE_SECONDS": "600", "OPERATIONS_ALERT_AFTER_SECONDS": "3600"}
+        self.environment = {**os.environ, **rare, **(environment or {})}
         self.arguments = arguments
         self._port = Port()
         self.address = (LOOPBACK, self._port.number)

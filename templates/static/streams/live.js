@@ -13,6 +13,7 @@ const form = () => document.querySelector("#find-form");
 
 let fetchedAt = -Infinity;
 let timer = 0;
+let said = null; // what onStatus was told last
 
 async function refresh() {
   fetchedAt = performance.now();
@@ -28,7 +29,17 @@ async function refresh() {
   for (const each of found.querySelectorAll("[data-needs-script]")) each.hidden = false;
   window.stockroom.localTimes(found);
   morph(part(), found);
+  showStatus(); // the tag may be in the part
   part().dispatchEvent(new CustomEvent("refreshed", { bubbles: true }));
+}
+
+function showStatus() {
+  if (!said) return;
+  const tag = document.querySelector("#live-tag");
+  const [words, kind] = TAG[said];
+  tag.hidden = false;
+  tag.textContent = words;
+  tag.className = `tag ${kind}`;
 }
 
 function later(pause = PAUSE_MS) {
@@ -44,11 +55,8 @@ const stream = live(part().dataset.live, {
   },
   pollSeconds: 2,
   onStatus: (status) => {
-    const tag = document.querySelector("#live-tag");
-    const [words, kind] = TAG[status];
-    tag.hidden = false;
-    tag.textContent = words;
-    tag.className = `tag ${kind}`;
+    said = status;
+    showStatus();
     if (status === "offline") part().classList.add("old");
   },
 });

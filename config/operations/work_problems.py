@@ -1,0 +1,198 @@
+"""What is wrong with the work itself: queues, jobs, deliveries, minutes, orders, rejects. Pure.
+
+problems.py collects it.
+"""
+
+from collections.abc import Iterator
+
+from . import words
+from .limits import Limits
+from .problem import Problem
+from .sections import Sample, facts, rows
+
+QUEUES_URL = "/operations/#queues-title"
+DELIVERIES_URL = "/webhooks/deliveries/"
+LEDGER_URL = "/transactions/ledger/"
+PRICES_URL = "/streaming/prices/"
+ORDERS_URL = "/transactions/orders/"
+READERS = {  # of the workers' queues
+    "default": "a process of `worker`",
+    "imports": "a process of `worker`",
+    "performance": "a process of `performance`",
+}
+
+
+def queues(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    for each in rows(sample, "queues"):
+        name, waiting, oldest = each["name"], each.get("waiting"), each.get("oldest_seconds")
+        reader = READERS.get(name, "what reads it")
+        wait = f"{words.many(waiting, 'message waits', 'messages wait')}" if waiting else ""
+        if waiting and each.get("consumers") == 0:
+            yield Problem(
+                f"queue:{name}:unread",
+                "critical",
+                f"Nobody reads the queue {name}: {wait}",
+                "See below which consumer does not run, and start it.",
+                QUEUES_URL,
+            )
+        elif oldest is not None and oldest > limits.queue_age_seconds:
+            yield Problem(
+                f"queue:{name}:age",
+                "critical",
+                f"The queue {name} is held up: its oldest message waits for"
+                f" {words.duration(oldest)}",
+                f"Look whether {reader} runs. If all of them are busy, start one more.",
+                QUEUES_URL,
+            )
+        elif waiting and waiting > limits.lag:
+            yield Problem(
+                f"queue:{name}:lag",
+                "warning",
+                f"In the queue {name} {wait}",
+                "If that does not get less, start one more process that reads it.",
+                QUEUES_URL,
+            )
+
+
+def jobs(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    for each in rows(sample, "jobs"):
+        if each.get("stalled"):
+            kind = str(each["kind"])
+            yield Problem(
+                f"job:{kind.replace(' ', '-')}:{each['id']}:stalled",
+                "critical",
+                f"The {kind} {each['id']} stands still: {each['name']}",
+                "A worker takes it up again by itself at the next sweep. If not, look whether"
+                " `worker` and `beat` run.",
+                each.get("url") or "",
+            )
+
+
+def deliveries(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    found = facts(sample, "deliveries")
+    oldest = found.get("oldest_due_seconds")
+    if oldest is not None and oldest > limits.delivery_age_seconds:
+        due = found.get("due") or 0
+        yield Problem(
+            "deliveries:late",
+            "critical",
+            f"Webhooks are late: {words.many(due, 'is', 'are')} due, the oldest for"
+            f" {words.duration(oldest)}",
+            "Look whether the consumer deliveries runs. If it does, one more process of it sends"
+            " more at once.",
+            DELIVERIES_URL,
+        )
+    for each in found.get("disabled_endpoints") or ():
+        # Without a reason somebody did it, and knows.
+        if each.get("reason"):
+            yield Problem(
+                f"endpoint:{each['id']}:disabled",
+                "critical",
+                f"A webhook endpoint was disabled: {each['url']}",
+                f"{_sentence(each['reason'])} Nothing is sent to it. Enable it once it answers"
+                " again, or delete it.",
+                _endpoint(each["id"]),
+            )
+    for each in found.get("failing_endpoints") or ():
+        times = words.many(each["failures"], "time")
+        yield Problem(
+            f"endpoint:{each['id']}:failing",
+            "warning",
+            f"A webhook endpoint has failed {times} in a row: {each['url']}",
+            "Its page shows what it answers. Deliveries are tried again for a day or more.",
+            _endpoint(each["id"]),
+        )
+
+
+def rollup(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    found = facts(sample, "rollup")
+    minute = found.get("minute")
+    of = f" of {words.clock(minute)}" if minute is not None else ""
+    late = found.get("lateness_seconds")
+    if found.get("missed"):
+        last = f"; the last are those{of}" if of else ""
+        yield Problem(
+            "rollup:missed",
+            "critical",
+            f"The ledger's balances were not written at the last full minute{last}",
+            "Look whether the consumer ledger runs and what it waits for. The next full minute has"
+            " all that has come since.",
+            LEDGER_URL,
+        )
+    if found.get("failure"):
+        yield Problem(
+            "rollup:failed",
+            "critical",
+            f"Writing the ledger's balances{of} failed: {found['failure']}",
+            "It is tried again at the next full minute, with all that has come since.",
+            LEDGER_URL,
+        )
+    elif late is not None and late > limits.lateness_seconds:
+        yield Problem(
+            "rollup:late",
+            "warning",
+            f"The ledger's balances{of} came {words.duration(late)} late",
+            "The ledger's page shows each minute. Look whether PostgreSQL, KeyDB or this machine"
+            " is busy.",
+            LEDGER_URL,
+        )
+
+
+def performance(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    found = facts(sample, "performance")
+    if found.get("missed"):
+        yield Problem(
+            "performance:missed",
+            "critical",
+            "No metric of prices was calculated in the last minute",
+            "Look whether `beat` and `performance` run, and whether Redis answers.",
+            PRICES_URL,
+        )
+    failed = found.get("failed")
+    if failed:
+        yield Problem(
+            "performance:failed",
+            "warning",
+            f"{words.many(failed, 'metric')} of prices could not be calculated",
+            "The page of prices names the stocks and says why.",
+            PRICES_URL,
+        )
+
+
+def orders(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    found = facts(sample, "orders")
+    count, most = found.get("open") or 0, found.get("limit") or 0
+    if not most or count < limits.orders_share * most:
+        return
+    full = count >= most
+    yield Problem(
+        "orders:limit",
+        "critical" if full else "warning",
+        f"{words.count(count)} orders are open, {words.count(most)} is the limit",
+        ("New orders are refused. " if full else "From the limit on new orders are refused. ")
+        + "Look whether the consumer orders runs and its verifications are answered.",
+        ORDERS_URL,
+    )
+
+
+def rejects(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    for each in rows(sample, "rejects"):
+        kind, last_hour = str(each["kind"]), each.get("last_hour") or 0
+        if last_hour > limits.rejects_per_hour:
+            yield Problem(
+                f"rejects:{kind.replace(' ', '-')}",
+                "warning",
+                f"Many rejects of {kind}: {words.count(last_hour)} in the last hour",
+                "Each is kept with its reason. Look at the newest, then tell whoever sends them.",
+                each.get("url") or "",
+            )
+
+
+def _endpoint(number: int) -> str:
+    return f"/webhooks/endpoints/{number}/"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
