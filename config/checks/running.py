@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +15,6 @@ from django.db import Error as DatabaseError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from config import live
 from config.jobs import claims
@@ -209,10 +207,3 @@ def _tell() -> None:
     """Have open pages look again."""
     at = time.time()
     live.throttle(CHANNEL).flush(lambda: {"at": at})
-
-
-def overdue(after: timedelta = timedelta(hours=26)) -> list[str]:
-    """Checks that have not run for so long: is beat away? For who watches."""
-    newer = CheckRun.objects.filter(created_at__gt=timezone.now() - after)
-    there = set(newer.values_list("name", flat=True))
-    return [check.name for check in registry.ALL if check.name not in there]

@@ -13,6 +13,7 @@ from products.catalogue import kept_tables, search_index, search_rebuild
 from products.models import Deletion, DeletionKind
 
 REBUILD_SECONDS = 10.0  # within which a worker begins to build the index
+POLL_SECONDS = 0.2
 SHOWN = 200
 
 # Lines that went in, by what became of them.
@@ -170,4 +171,4 @@ def _search(watch: Watch, outcome: Outcome) -> None:
                 reverse("products:list"),
             )
             return
-        time.sleep(0.2)
+        time.sleep(POLL_SECONDS)
