@@ -32,7 +32,7 @@ HELD_BYTES = 4 * 1024 * 1024  # of a partition that is ahead of the others, abou
 FOLLOW_SECONDS = 1.0  # between looks at how far the source has come
 ALONE_SECONDS = 60.0  # to get all partitions
 QUIET_SECONDS = 30.0  # without records of a partition that has some
-FAILURES_IN_A_ROW = 10
+PATIENCE_SECONDS = 300.0  # with a broker that is away, from the last record copied
 LONGEST_PAUSE_SECONDS = 5.0  # a failure with a longer one waits for somebody: no use trying again
 
 
@@ -247,7 +247,7 @@ def run(
     """
     with Reader() as reader:
         ends = reader.end(plan.source)
-    failures, before, checked = 0, -1, False
+    failing_since, before, checked = 0.0, -1, False
     while not ended():
         try:
             if not checked:
@@ -261,12 +261,12 @@ def run(
                         return True
         except (KafkaError, Uncommitted) as error:
             cause = error.__cause__ if isinstance(error, Uncommitted) else error
-            failures = failures + 1 if tally.counts.total() == before else 1
-            before = tally.counts.total()
+            if tally.counts.total() != before:
+                failing_since, before = time.monotonic(), tally.counts.total()
             pause = pause_seconds(cause) if cause is not None else 0.0
             if (
                 cause is None
-                or failures > FAILURES_IN_A_ROW
+                or time.monotonic() - failing_since > PATIENCE_SECONDS
                 or pause > LONGEST_PAUSE_SECONDS
                 or replaced(cause)
                 or not curable(cause)

@@ -102,7 +102,7 @@ def test_a_second_viewer_sees_the_true_state_at_once(page, context, tmp_path):
 
 def test_an_upload_goes_on_after_a_pause_and_after_a_reload(page, tmp_path):
     path = tmp_path / "resumed.csv"
-    slow_uploads(page, 1_000_000)
+    slow_uploads(page, 200_000)
     choose(page, path, HEADER + rows("resumed", 60_000))
     expect(page.locator("#steps li").first).to_contain_text(re.compile(r"[1-9]\d* %"))
 
@@ -191,7 +191,7 @@ def test_no_to_the_question_leaves_the_catalogue_as_it_is(page, tmp_path):
 
 
 def test_cancel_stops_the_upload_for_good(page, tmp_path):
-    slow_uploads(page, 500_000)
+    slow_uploads(page, 50_000)
     choose(page, tmp_path / "cancelled.csv", HEADER + rows("cancelled", 40_000))
     expect(page.get_by_role("button", name="Pause upload")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/imports/\d+/$"))
@@ -206,7 +206,7 @@ def test_cancel_stops_the_upload_for_good(page, tmp_path):
 
 def test_an_unfinished_upload_is_gone_on_with_only_if_the_user_says_so(page, tmp_path):
     path = tmp_path / "twice.csv"
-    slow_uploads(page, 1_000_000)
+    slow_uploads(page, 50_000)
     choose(page, path, HEADER + rows("twice", 40_000))
     expect(page).to_have_url(re.compile(r"/imports/\d+/$"))
     first = page.url

@@ -40,12 +40,15 @@ def rekey(target: str, **options: Any) -> None:
     call_command("rekey_sales", target=target, **options)
 
 
-# In small transactions, so that there is a middle to be killed in.
+# In small transactions with pauses, so that there is a middle to be killed in.
 SLOWLY = """
 import sys
+import time
 from django.core.management import execute_from_command_line
 from streaming.sales import rekey
 rekey.MOST_RECORDS = 500
+copy = rekey.Copy._copy
+rekey.Copy._copy = lambda *arguments: (time.sleep(0.1), copy(*arguments))
 execute_from_command_line(["manage.py", "rekey_sales", *sys.argv[1:]])
 """
 MANY = 20_000
