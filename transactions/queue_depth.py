@@ -21,11 +21,15 @@ ERRORS = (pika.exceptions.AMQPError, OSError)
 
 
 class Depth(NamedTuple):
-    """`messages` wait to be delivered; None where `problem` says why nobody knows."""
+    """`messages` wait to be delivered; None where `problem` says why nobody knows.
+
+    `missing`: there is no such queue, as before its first consumer.
+    """
 
     messages: int | None
     consumers: int | None = None
     problem: str = ""
+    missing: bool = False
 
 
 _lock = threading.Lock()
@@ -74,7 +78,7 @@ def _asked(url: str, queue: str) -> Depth:
         return Depth(found.message_count, found.consumer_count)
     except pika.exceptions.ChannelClosedByBroker as error:
         if error.reply_code == NOT_FOUND:
-            return Depth(None, problem=f"there is no queue {queue} yet")
+            return Depth(None, problem=f"there is no queue {queue} yet", missing=True)
         return _away(error)
     except ERRORS as error:
         return _away(error)

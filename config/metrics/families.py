@@ -31,6 +31,8 @@ SECTIONS = (
     "performance",
     "orders",
     "rejects",
+    "checks",
+    "retention",
 )
 ENGINE_STATUS_OK = "ok"
 
@@ -173,6 +175,17 @@ def _work(sample: Sample) -> Iterator[Metric]:
     yield _one("orders_oldest_seconds", "Age of the oldest of them.", orders.get("oldest_seconds"))
     rejects = [((row["kind"],), row.get("last_hour")) for row in _rows(sample, "rejects")]
     yield _gauge("rejects_last_hour", "Refused in the last hour.", ["kind"], rejects)
+    checks = [row for row in _rows(sample, "checks") if row["state"] in ("passed", "failed")]
+    for name, text, field in (
+        ("check_findings", "What the last run of a check found.", "found"),
+        ("check_time_seconds", "When it ended, since 1970.", "finished_at"),
+    ):
+        yield _gauge(name, text, ["check"], [((row["name"],), row.get(field)) for row in checks])
+    retention = _read(sample, "retention") or {}
+    yield _one("retention_time_seconds", "Its last turn, since 1970.", retention.get("at"))
+    failed = [each for each in retention.get("purges") or () if each["error"]]
+    count = None if retention.get("at") is None else len(failed)
+    yield _one("retention_failed", "What it could not let go of.", count)
 
 
 def _requests(requests: Mapping[tuple[str, str], Answered]) -> Iterator[Metric]:

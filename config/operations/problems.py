@@ -64,6 +64,8 @@ RULES = (
     work_problems.performance,
     work_problems.orders,
     work_problems.rejects,
+    work_problems.checks,
+    work_problems.retention,
     process_problems.versions,
     _unknown,
 )

@@ -24,6 +24,14 @@ CONSUMER_URLS = {
 NOT_RUNNING = "not running"
 # Nothing works without these, so they are missed even where none was ever seen.
 ALWAYS_NEEDED = ("worker", "beat")
+# Engines without which a consumer waits. One that is away is a problem itself, once for all.
+NEEDS = {
+    "deliveries": {"postgres", "redis"},
+    "sales": {"kafka", "redis"},
+    "prices": {"kafka", "redis", "prices-redis"},
+    "ledger": {"postgres", "rabbitmq", "keydb"},
+    "orders": {"postgres", "redis", "rabbitmq"},
+}
 VARIABLES = {"kafka": "KAFKA_BOOTSTRAP_SERVERS", "rabbitmq": "AMQP_URL"}
 
 
@@ -90,6 +98,7 @@ def versions(sample: Sample, limits: Limits) -> Iterator[Problem]:
 def consumers(sample: Sample, limits: Limits) -> Iterator[Problem]:
     """Consumers that crashed, wait, stand still or are far behind; one of each for a name."""
     known = sorted(heard(sample), key=lambda each: str(each["name"]))
+    away = {each["name"] for each in rows(sample, "engines") if each["status"] != "ok"}
     unset = {
         variable
         for engine, variable in VARIABLES.items()
@@ -99,7 +108,8 @@ def consumers(sample: Sample, limits: Limits) -> Iterator[Problem]:
         instances = list(group)
         url = CONSUMER_URLS.get(name, CONSUMERS_URL)
         yield from _failed(name, instances, url)
-        yield from _waiting(name, instances, url, unset)
+        if not NEEDS.get(name, set()) & away:
+            yield from _waiting(name, instances, url, unset)
         yield from _halted(name, instances, url)
         yield from _behind(name, instances, url, limits)
 
@@ -147,7 +157,9 @@ def _waiting(name: str, instances: list[Row], url: str, unset: set[str]) -> Iter
     reasons = [says(each, "waiting for") for each in waiting]
     if not reasons or not all(reasons):
         return
-    # An engine that this deployment does not have is not missed.
+    # What nobody uses on this deployment, and an engine that it does not have, are not missed.
+    if all(says(each, "in use") == "no" for each in waiting):
+        return
     if all(any(variable in reason for variable in unset) for reason in reasons):
         return
     reason = reasons[0].partition(". ")[0].rstrip(".")  # what to do about it is on its page

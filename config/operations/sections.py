@@ -17,6 +17,8 @@ SECTIONS = {  # in words
     "performance": "performance runs",
     "orders": "open orders",
     "rejects": "rejects",
+    "checks": "checks",
+    "retention": "retention",
 }
 NOT_SAMPLED = "this sample has none: it was taken by another version"
 

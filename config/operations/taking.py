@@ -19,6 +19,7 @@ from transactions import operations as transactions
 from . import joining
 from .facts import (
     broker_queues,
+    checks,
     consumers,
     deliveries,
     engines,
@@ -28,6 +29,7 @@ from .facts import (
     processes,
     rejects,
     requests,
+    retention,
     rollup,
     worker_queues,
 )
@@ -50,12 +52,14 @@ LANES: Mapping[str, Sequence[tuple[str, Facts]]] = {
         ("deliveries", deliveries.facts),
         ("orders", orders.facts),
         ("rejects", rejects.of_database),
+        ("checks", checks.facts),
     ),
     "Redis": (
         ("processes", processes.facts),
         ("queues", worker_queues.facts),
         ("consumers", consumers.facts),
         ("requests", requests.facts),
+        ("retention", retention.facts),
     ),
     "RabbitMQ": (("queues", broker_queues.facts),),
     "the ledger's PostgreSQL": (("rollup", rollup.facts), ("rejects", rejects.of_ledger)),

@@ -90,6 +90,8 @@ def _sampled(found: dict[str, Any], points: list[dict[str, Any]]) -> dict[str, A
         "orders": sections.facts(found, "orders"),
         "rejects": sections.rows(found, "rejects"),
         "most_rejects": limit.rejects_per_hour,
+        "checks": sections.rows(found, "checks"),
+        "retention": sections.facts(found, "retention"),
         "plots": plots.plots(points, settings.OPERATIONS_SAMPLE_SECONDS),
         **_headline(problems(found, limit)),
     }

@@ -1,4 +1,6 @@
-"""What is wrong with the work itself: queues, jobs, deliveries, minutes, orders, rejects. Pure.
+"""What is wrong with the work itself: queues, jobs, deliveries, minutes, orders, rejects, checks.
+
+Pure.
 
 problems.py collects it.
 """
@@ -15,6 +17,7 @@ DELIVERIES_URL = "/webhooks/deliveries/"
 LEDGER_URL = "/transactions/ledger/"
 PRICES_URL = "/streaming/prices/"
 ORDERS_URL = "/transactions/orders/"
+RETENTION_URL = "/operations/#retention-title"
 READERS = {  # of the workers' queues
     "default": "a process of `worker`",
     "imports": "a process of `worker`",
@@ -185,6 +188,33 @@ def rejects(sample: Sample, limits: Limits) -> Iterator[Problem]:
                 f"Many rejects of {kind}: {words.count(last_hour)} in the last hour",
                 "Each is kept with its reason. Look at the newest, then tell whoever sends them.",
                 each.get("url") or "",
+            )
+
+
+def checks(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    """Those whose last run found something; one that could not look says so on its page."""
+    for each in rows(sample, "checks"):
+        if each["state"] == "failed":
+            things = words.many(each.get("found") or 0, "thing")
+            yield Problem(
+                f"check:{each['name']}:failed",
+                "critical",
+                f"The check {each['title']} found {things} that should not be",
+                "Its page says of each where it is and what to do. Then run the check again.",
+                each.get("url") or "",
+            )
+
+
+def retention(sample: Sample, limits: Limits) -> Iterator[Problem]:
+    for each in facts(sample, "retention").get("purges") or ():
+        if each["error"]:
+            yield Problem(
+                f"retention:{each['name'].replace(' ', '-')}",
+                "warning",
+                f"Old {each['name']} could not be let go of: {each['error']}",
+                "It is tried again every ten minutes, and the log of `worker` has the traceback."
+                " Until then they take more and more room.",
+                RETENTION_URL,
             )
 
 

@@ -162,6 +162,37 @@ EXAMPLE: dict[str, Any] = {
             "url": "/webhooks/deliveries/?state=failed",
         },
     ],
+    "checks": [
+        {
+            "name": name,
+            "title": title,
+            "state": state,
+            "found": None if state is None else 0,
+            "finished_at": None if state is None else AT - 7200,
+            "url": "/operations/checks/",
+        }
+        for name, title, state in (
+            ("ledger", "Ledger", "passed"),
+            ("sales", "Sales sums", "error"),
+            ("webhooks", "Webhooks", None),
+        )
+    ],
+    "retention": {
+        "at": AT - 300,
+        "purges": [
+            {
+                "name": name,
+                "setting": setting,
+                "deleted": deleted,
+                "more": False,
+                "error": "",
+            }
+            for name, setting, deleted in (
+                ("uploads", "UPLOAD_KEEP_HOURS", 2),
+                ("import rejects", "REJECT_KEEP_DAYS", 12_000),
+            )
+        ],
+    },
 }
 
 POINTS: list[dict[str, Any]] = [

@@ -83,3 +83,4 @@ def test_queues_that_are_not_there_yet_say_so(rabbitmq: Engine, settings: Settin
 
     assert (found["engine"], found["waiting"]) == ("rabbitmq", None)
     assert found["error"] == "there is no queue operations-nowhere yet"
+    assert found["missing"]

@@ -137,6 +137,39 @@ def test_it_opens_where_an_older_web_has_taken_the_sample(page, name):
     assert 'id="headline"' in page()
 
 
+def test_checks_and_retention_have_their_outcomes(page):
+    taken(**well())
+    shown = page()
+    for words in (
+        '<span class="tag">all right</span>',
+        '<span class="tag warn">not checked</span>',
+        '<span class="tag off">never run</span>',
+        '<th scope="row">import rejects</th>',
+        "12,000",
+        "<code>REJECT_KEEP_DAYS</code>",
+    ):
+        assert words in shown, words
+
+
+def test_before_its_first_turn_retention_says_so(page):
+    taken(**well(), retention={"at": None, "purges": []})
+    assert "It has not happened yet." in page()
+
+
+def test_what_could_not_be_let_go_of_is_a_problem_with_its_reason(page):
+    purge = {"name": "orders", "setting": "ORDER_KEEP_DAYS", "deleted": 0, "more": False}
+    taken(**well(), retention={"at": 1.0, "purges": [{**purge, "error": "OperationalError"}]})
+    shown = page()
+    assert "Old orders could not be let go of: OperationalError" in shown
+    assert 'orders<span class="under-line bad">OperationalError</span>' in shown
+
+
+def test_what_a_consumer_says_has_its_commands_as_code(page):
+    says = [["waiting for", "the producer makes it, or `manage.py seed_ledger`"]]
+    taken(**well(), consumers=[{**EXAMPLE["consumers"][0], "says": says}])
+    assert "or <code>manage.py seed_ledger</code>" in page()
+
+
 def test_an_old_sample_is_said_clearly(page, engine):
     taken(**well())
     engine.pexpire(sample.SAMPLE, round((sample.KEPT_SECONDS - OLD_SECONDS) * 1000))

@@ -83,6 +83,18 @@ def without_process(role: str) -> Sample:
     return sample
 
 
+def checked(state: str | None, **fields: Any) -> Sample:
+    sample = well()
+    sample["checks"][0] |= {"state": state, **fields}
+    return sample
+
+
+def purged(**fields: Any) -> Sample:
+    sample = well()
+    sample["retention"]["purges"][0] |= fields
+    return sample
+
+
 FAILING = {"id": 12, "url": "https://shop.example/hook", "failures": 5}
 DISABLED = {"id": 13, "url": "https://old.example/hook", "reason": "the receiver said 410 Gone"}
 
@@ -150,6 +162,13 @@ ONE = [  # sample, key, severity, words of its title
     (part("orders", open=20_000), "orders:limit", "critical", "20,000 is the limit"),
     (rejects("sales", 1001), "rejects:sales", "warning", "1,001 in the last hour"),
     (rejects("stock sync", 1001), "rejects:stock-sync", "warning", "stock sync"),
+    (
+        checked("failed", found=3),
+        "check:ledger:failed",
+        "critical",
+        "Ledger found 3 things that should not be",
+    ),
+    (purged(error="OperationalError"), "retention:uploads", "warning", "Old uploads could not"),
     (well(age_seconds=30.1), "sample:old", "critical", "No sample for 30 s"),
     (well(queues={"error": "Redis: no answer in time"}), "unknown", "warning", "queues"),
 ]
@@ -183,6 +202,10 @@ JUST_RIGHT = [
     part("orders", open=17_999),
     part("orders", open=0, limit=0),
     rejects("sales", 1000),
+    checked("error", found=0),
+    checked(None, found=None),
+    purged(more=True),
+    well(retention={"at": None, "purges": []}),
     well(alerts={"not": "ours"}),
 ]
 
@@ -309,6 +332,21 @@ def test_a_consumer_whose_engine_this_deployment_lacks_is_no_problem(name, engin
     assert keys(sample) == [f"consumer:{name}:waiting"]
     sample["engines"] = [each for each in sample["engines"] if each["name"] != engine]
     assert keys(sample) == []
+
+
+def test_an_engine_that_is_away_is_one_problem_and_not_one_of_each_that_waits_for_it():
+    waits = [["waiting for", "Kafka: no broker could be reached"]]
+    sample = with_consumers(
+        *(consumer(name, pid=7, says=waits) for name in ("deliveries", "sales", "prices"))
+    )
+    sample["engines"][2] |= {"status": "degraded", "detail": "it can't be reached"}
+    assert keys(sample) == ["engine:kafka", "consumer:deliveries:waiting"]
+
+
+def test_a_ledger_that_nobody_uses_yet_is_no_problem():
+    waits = ["waiting for", "table initial_data is missing: the producer makes it"]
+    assert keys(with_consumers(consumer("ledger", says=[waits, ["in use", "no"]]))) == []
+    assert keys(with_consumers(consumer("ledger", says=[waits]))) == ["consumer:ledger:waiting"]
 
 
 def test_one_that_does_not_run_is_told_by_its_role():

@@ -21,7 +21,7 @@ def facts(before: Sample) -> list[dict[str, Any]]:
             for name in transactions.queue_names()
         ]
     return [
-        _row(name, found.messages, found.consumers, found.problem)
+        _row(name, found.messages, found.consumers, found.problem) | {"missing": found.missing}
         for name in transactions.queue_names()
         for found in [depth(name)]
     ]
@@ -37,4 +37,5 @@ def _row(
         "oldest_seconds": None,
         "consumers": consumers,
         "error": error,
+        "missing": False,
     }

@@ -57,6 +57,7 @@ def test_the_consumer_shows_what_it_waits_for(ledger):
         until(lambda: any("initial_data" in (x["waiting_for"] or "") for x in board.snapshots()))
         (found,) = instances(board.snapshots())
         assert found.leads and found.state == "waiting"
+        until(lambda: [each["in_use"] for each in board.snapshots()] == [False])
     finally:
         stop.set()
         thread.join()

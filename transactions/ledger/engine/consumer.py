@@ -21,7 +21,7 @@ from .inbox import Inserted
 from .intake import Held, Intake
 from .leadership import NotLeading
 from .minute_thread import MinuteThread
-from .tables import Numbers, Unready
+from .tables import Missing, Numbers, Unready
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class LedgerConsumer:
     def __init__(self) -> None:
         self._minutes: MinuteThread | None = None
         self._leads = False
+        self._in_use = True
         self._waiting_for = ""
         self._wait_seconds = FIRST_WAIT_SECONDS
         self._other_kind = ""
@@ -92,8 +93,10 @@ class LedgerConsumer:
                         logger.warning(
                             "ledger: historical_transactions is another table, summed anew"
                         )
-                    return numbers
+                self._in_use = True
+                return numbers
             except Unready as error:
+                self._in_use = not isinstance(error, Missing)
                 self._say(str(error))
                 stop.wait(LONGEST_WAIT_SECONDS)
         return None
@@ -166,6 +169,7 @@ class LedgerConsumer:
         return {
             "leads": self._leads,
             "waiting_for": self._waiting_for or (minutes and minutes.waiting_for) or None,
+            "in_use": None if self._in_use else False,
             "rows": self._rows,
             "repeated": self._repeated,
             "rejected": self._rejected,

@@ -59,6 +59,10 @@ class Unready(Exception):
     """The tables can't be used yet. The text says what an operator should do."""
 
 
+class Missing(Unready):
+    """One of them is not there at all: nobody uses the ledger here, or not yet."""
+
+
 class Numbers(NamedTuple):
     """Which values a column keeps exactly; None: any."""
 
@@ -123,7 +127,7 @@ def adopt(cursor: Any) -> Numbers:
         found.setdefault(table, {})[column] = (kind, modifier, default)
     for table, wanted in COLUMNS.items():
         if table not in found:
-            raise Unready(
+            raise Missing(
                 f"table {table} is missing: the producer makes it, or `manage.py seed_ledger`"
             )
         for column in wanted:
