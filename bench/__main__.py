@@ -4,12 +4,15 @@ Each bench is a process of its own; what they tell (report_figure.py) becomes do
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +40,7 @@ WITH_OPTIONS = {*BENCHES} - {"csv_rows", "web"}
 PARTIAL = ("--only", "--profile")  # options of runs that do not measure all
 DOCS = PROJECT / "docs"
 TAIL_LINES = 20
+LONGEST_SECONDS = 3600.0  # of one bench: what hangs must not keep the others from running
 
 
 def main(words: Sequence[str]) -> int:
@@ -64,8 +68,16 @@ def main(words: Sequence[str]) -> int:
     return failed
 
 
-def measured(name: str, command: Sequence[str], options: Sequence[str]) -> tuple[Run, list[Figure]]:
-    """Run a bench, showing what it prints; what it has told, also where it failed."""
+def measured(
+    name: str,
+    command: Sequence[str],
+    options: Sequence[str],
+    longest: float = LONGEST_SECONDS,
+) -> tuple[Run, list[Figure]]:
+    """Run a bench, showing what it prints; what it has told, also where it failed.
+
+    After `longest` seconds it is killed, with all that it has started.
+    """
     at, before, began = datetime.now(UTC), report_machine.load(), time.monotonic()
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     with tempfile.TemporaryDirectory(prefix="stockroom-bench-") as folder:
@@ -74,18 +86,29 @@ def measured(name: str, command: Sequence[str], options: Sequence[str]) -> tuple
         with subprocess.Popen(
             command,
             env={**os.environ, VARIABLE: str(path)},
+            start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
         ) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                print(line, end="", flush=True)
-                tail.append(line)
+            limit = threading.Timer(longest, _signal, [process, signal.SIGKILL])
+            limit.start()
+            try:
+                for line in process.stdout:
+                    print(line, end="", flush=True)
+                    tail.append(line)
+            except KeyboardInterrupt:  # which reached us alone
+                _signal(process, signal.SIGINT)
+                raise
+            finally:
+                limit.cancel()
         code = process.returncode
         figures = told(path.read_text())
     failure = reason("".join(tail), code) if code else ""
+    if code == -signal.SIGKILL and time.monotonic() - began >= longest:
+        failure = f"it had not ended after {longest:g} s"
     run = Run(
         bench=name,
         at=f"{at:%Y-%m-%d %H:%M} UTC",
@@ -97,6 +120,12 @@ def measured(name: str, command: Sequence[str], options: Sequence[str]) -> tuple
         machine=report_machine.facts(),
     )
     return run, figures
+
+
+def _signal(process: subprocess.Popen[str], number: int) -> None:
+    """To it and its children. Engines of one that is killed are stopped by their reaper."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def read(docs: Path) -> Results:

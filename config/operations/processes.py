@@ -56,10 +56,7 @@ def read() -> list[dict[str, Any]]:
 
 
 def about() -> dict[str, Any]:
-    """`{"version", "memory_bytes"}` of this process and its children.
-
-    What they share is counted in each.
-    """
+    """`{"version", "memory_bytes"}` of this process and its children."""
     from config.health import version  # not while Celery's application is made: it needs much
 
     return {"version": version(), "memory_bytes": _memory_bytes()}
@@ -138,11 +135,16 @@ class Heartbeat:
 
 
 def _memory_bytes() -> int:
+    """Resident; pages that a worker and its children share count once, where the system tells."""
     process = psutil.Process()
+    children = process.children()
+    if not children:
+        return int(process.memory_info().rss)
     total = 0
-    for each in (process, *process.children()):
+    for each in (process, *children):
         try:
-            total += each.memory_info().rss
+            found = each.memory_full_info()
+            total += getattr(found, "pss", found.rss)
         except psutil.Error:  # it has just ended
             continue
     return total

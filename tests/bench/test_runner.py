@@ -95,3 +95,11 @@ def test_the_page_in_docs_is_the_one_of_its_results(tmp_path):
     for path in (runner.DOCS / "benchmarks").iterdir():
         assert path.read_text() == (tmp_path / "benchmarks" / path.name).read_text()
     assert (runner.DOCS / "benchmarks.md").read_text() == (tmp_path / "benchmarks.md").read_text()
+
+
+def test_one_that_hangs_is_ended_with_what_it_has_started() -> None:
+    """What it started holds its output too: without its end nobody would hear of the bench's."""
+    hang = "import time; time.sleep(600)"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{hang}'])"
+    run, figures = runner.measured("web", [sys.executable, "-c", program], [], longest=0.5)
+    assert (run.failure, figures) == ("it had not ended after 0.5 s", [])

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 
 import psutil
@@ -13,6 +15,7 @@ from config import health
 from config.operations import processes
 from config.operations.processes import Heartbeat
 from config.services.engine import Engine
+from config.services.stack import PROJECT
 from tests.services.waiting import until
 
 
@@ -37,6 +40,31 @@ def test_a_beat_says_who_and_how_large(server: Engine, settings: Settings) -> No
     assert found["memory_bytes"] >= psutil.Process().memory_info().rss // 2
     assert found["more"] == 1
     heartbeat.end()
+
+
+LARGE = """
+import os, signal
+from config.operations.processes import about
+large = b"x" * 200_000_000
+for _ in range(4):
+    if os.fork() == 0:
+        signal.pause()
+        os._exit(0)
+print(about()["memory_bytes"], flush=True)
+os.killpg(0, signal.SIGKILL)
+"""
+
+
+def test_what_a_worker_shares_with_its_children_counts_once() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LARGE],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert 200_000_000 < int(process.stdout.readline()) < 500_000_000
 
 
 def test_it_beats_again_and_is_gone_when_it_ends(server: Engine) -> None:
