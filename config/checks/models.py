@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from config.jobs.models import Job
+from config.jobs.models import RequestedJob
 
 
 class CheckState(models.TextChoices):
@@ -24,7 +24,7 @@ class Origin(models.TextChoices):
     COMMAND = "command", "check_data"
 
 
-class CheckRun(Job):
+class CheckRun(RequestedJob):
     """One run of one check of the registry. Those of one name go one after the other.
 
     `error` says why nothing could be checked. `stalls` counts the workers that began it.

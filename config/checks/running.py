@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from config import live
+from config import live, request_log
 from config.jobs import claims
 from config.jobs.runner import first_line
 from config.jobs.wakeups import wake
@@ -101,6 +101,8 @@ def run(run_id: int, seconds: float | None) -> bool:
         return False
     mine = open_runs().filter(pk=run_id, claim=claim.number)
     row = mine.get()
+    if row.request_id:
+        request_log.request_id.set(row.request_id)
     if claim.stalls > MOST_BEGINS or row.name not in registry.BY_NAME:
         gone = LOST.format(MOST_BEGINS, row.name)
         _end(mine, CheckState.ERROR, error=gone if claim.stalls > MOST_BEGINS else "No such check.")

@@ -22,7 +22,7 @@ from streaming.prices import connection, keys
 from transactions.ledger import reconciliation
 from transactions.ledger.engine import leadership
 from transactions.ledger.engine.tables import Unready
-from transactions.models import OPEN, Order
+from transactions.models import OPEN, Order, OrderTotal
 from transactions.orders import keys as order_keys
 from webhooks.endpoints import service as endpoints
 
@@ -108,6 +108,7 @@ def _market() -> str:
         pipe.execute()
     # With the credit its orders go: they would be accepted amounts without a user.
     Order.objects.filter(user__in=users).delete()
+    OrderTotal.objects.filter(user__in=users).delete()
     return "removed, with their orders"
 
 

@@ -1,6 +1,7 @@
 """Runs of checks: one at a time, taken over after a kill, ended as lost, started by night."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from config import request_log
 from config.checks import registry, running, tasks
 from config.checks.findings import NotChecked, Outcome
 from config.checks.models import CheckRun, CheckState, Origin
@@ -30,9 +32,11 @@ class Trial:
         self.watches: list[Watch] = []
         self.error: Exception | None = None
         self.findings = 0
+        self.on_call: Callable[[], object] = lambda: None
 
     def __call__(self, watch: Watch) -> Outcome:
         self.watches.append(watch)
+        self.on_call()
         self.begun.set()
         watch.say("at work")
         assert self.goes_on.wait(PATIENCE_SECONDS)
@@ -64,6 +68,19 @@ def ended(run: CheckRun) -> CheckRun:
 def grow_old(run: CheckRun) -> None:
     """What the time would do to the heartbeat of a worker that has stopped."""
     CheckRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(days=1))
+
+
+def test_its_log_has_the_id_of_the_request_that_asked_for_it(trials, editor):
+    held = request_log.request_id.set("asked-by-ana")
+    running.start(["one"], by=editor)
+    request_log.request_id.set("")
+    seen = []
+    trials["one"].on_call = lambda: seen.append(request_log.current())
+    try:
+        running.advance()
+    finally:
+        request_log.request_id.reset(held)
+    assert seen == ["asked-by-ana"]
 
 
 def test_all_run_one_after_the_other(trials, editor):

@@ -24,7 +24,7 @@ from tests.services.waiting import until
 from tests.transactions.ledger.stage import drop_database, fresh_database, make_tables
 from tests.transactions.orders.stage import make_order, set_credit
 from transactions.ledger.engine import tables
-from transactions.models import Order, OrderStatus
+from transactions.models import Order, OrderStatus, OrderTotal
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,12 +100,15 @@ def test_removal_takes_the_demo_and_leaves_what_others_have_made() -> None:
     before = counts() | {"imports": [4], "jobs": 1}
     list(seeding.seed())
     make_order("user1.demo", stock="demo.acme", status=OrderStatus.DENY)
+    for user in ("user1", "user1.demo"):  # as retention leaves them
+        OrderTotal.objects.create(user=user, orders=1, taken=5)
 
     said = list(removal.remove())
 
     assert counts() == before, said
     assert market_client().zrange(keys.STOCKS, 0, -1) == [b"stock1"]
     assert [order.user for order in Order.objects.all()] == ["user1"]
+    assert [total.user for total in OrderTotal.objects.all()] == ["user1"]
     assert not (django_settings.STATE_DIR / "demo").exists()
     list(removal.remove())
     assert counts() == before
