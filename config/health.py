@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import pika
 import psycopg2
@@ -222,7 +223,8 @@ def _checks() -> list[_Check]:
 
 def _server(redis_url: str) -> str:
     """A Redis URL without the number of its database."""
-    return redis_url.rsplit("/", 1)[0]
+    parts = urlsplit(redis_url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else redis_url.partition("?")[0]
 
 
 def _postgres(timeout: float) -> None:

@@ -17,10 +17,11 @@ from django.db.models import AutoField, BigAutoField, ManyToManyField, SmallAuto
 from django.db.models.functions import Now
 
 LOCKS, BREAKS = "locks", "breaks"
+CHECK = "CheckConstraint"
 
 HARMLESS = (
     *(ops.CreateModel, ops.AlterModelOptions, ops.AlterModelManagers, ops.AlterModelTableComment),
-    *(ops.RemoveIndex, ops.RemoveConstraint, ops.RenameIndex, ops.AlterOrderWithRespectTo),
+    *(ops.RemoveIndex, ops.RemoveConstraint, ops.RenameIndex),
     *(postgres.AddIndexConcurrently, postgres.RemoveIndexConcurrently),
     *(postgres.AddConstraintNotValid, postgres.ValidateConstraint, postgres.CreateExtension),
 )
@@ -103,7 +104,7 @@ def _trouble(operation: Any, state: ProjectState, app: str) -> Iterator[tuple[st
         name = type(operation.constraint).__name__
         yield LOCKS, f"AddConstraint({name}) reads all rows under a lock: {_instead(name)}"
     elif isinstance(operation, ops.AddField):
-        yield from _added(operation.field)
+        yield from _added(operation.name, operation.field)
     elif isinstance(operation, ops.AlterField):
         yield from _altered(operation, state, app)
     elif isinstance(operation, GONE):
@@ -120,12 +121,12 @@ def _trouble(operation: Any, state: ProjectState, app: str) -> Iterator[tuple[st
 
 
 def _instead(constraint: str) -> str:
-    if constraint == "CheckConstraint":
+    if constraint == CHECK:
         return "AddConstraintNotValid, and ValidateConstraint in a migration of its own"
     return "CREATE UNIQUE INDEX CONCURRENTLY, then the constraint in the state alone"
 
 
-def _added(field: Any) -> Iterator[tuple[str, str]]:
+def _added(name: str, field: Any) -> Iterator[tuple[str, str]]:
     if isinstance(field, ManyToManyField):
         return  # a table of its own
     if getattr(field, "generated", False) or isinstance(field, AUTO):
@@ -137,6 +138,10 @@ def _added(field: Any) -> Iterator[tuple[str, str]]:
             yield LOCKS, "AddField with a db_default that differs by row writes the whole table"
     elif not field.null:
         yield BREAKS, "AddField NOT NULL without db_default: the former version can't insert"
+    named = field.clone()
+    named.set_attributes_from_name(name)  # the check has the column's
+    if named.db_check(connection):
+        yield LOCKS, f"AddField with a check reads all rows under a lock: {_instead(CHECK)}"
     if field.unique or field.db_index:
         yield LOCKS, "AddField with an index builds it under a lock: without, then concurrently"
     if field.is_relation and getattr(field, "db_constraint", False):
@@ -155,6 +160,8 @@ def _altered(operation: Any, state: ProjectState, app: str) -> Iterator[tuple[st
     if not _holds(old, new):
         types = f"{old.db_type(connection)} to {new.db_type(connection)}"
         yield LOCKS, f"AlterField from {types} writes the whole table: another column"
+    if new.db_check(connection) not in (None, old.db_check(connection)):
+        yield LOCKS, f"AlterField adds a check, which reads all rows: {_instead(CHECK)}"
     if old.null and not new.null:
         yield LOCKS, "AlterField to NOT NULL reads all rows: a check NOT VALID, validated, first"
     for name in ("unique", "db_index", "primary_key", "db_constraint"):

@@ -13,7 +13,7 @@ from config.jobs.shown import shown
 from products.imports import pipeline
 from products.models import BulkChange, Import, ImportState
 
-JOBS_MOST = 100  # of each kind, the newest
+JOBS_MOST = 100  # of each kind
 LOOKED_AT = 500  # imports, the newest
 HOUR = timedelta(hours=1)
 
@@ -28,7 +28,11 @@ WHERE created_at > statement_timestamp() - %s OR finished_at > statement_timesta
 
 
 def jobs() -> list[dict[str, Any]]:
-    """Imports and bulk changes that have not ended, the newest first, as `shown` has them."""
+    """Imports and bulk changes that have not ended, as `shown` has them.
+
+    Those that a worker has something to do for come first, the oldest before the others: of these
+    one can stand still.
+    """
     return [*_imports(), *_bulk_changes()]
 
 
@@ -46,9 +50,12 @@ def rejects() -> dict[str, Any]:
 
 
 def _imports() -> list[dict[str, Any]]:
-    jobs = Import.objects.exclude(state__in=Import.ENDED).select_related("upload").order_by("-pk")
-    found = list(jobs[:JOBS_MOST])
-    moving = set(pipeline.with_work().values_list("pk", flat=True)[:JOBS_MOST]) if found else set()
+    jobs = Import.objects.exclude(state__in=Import.ENDED).select_related("upload")
+    moving = list(pipeline.with_work().order_by("pk").values_list("pk", flat=True)[:JOBS_MOST])
+    found = [
+        *jobs.filter(pk__in=moving).order_by("pk"),
+        *jobs.exclude(pk__in=moving).order_by("-pk")[: JOBS_MOST - len(moving)],
+    ]
     return [_import(each, each.pk in moving) for each in found]
 
 
@@ -72,7 +79,7 @@ def _import(job: Import, has_work: bool) -> dict[str, Any]:
 
 
 def _bulk_changes() -> list[dict[str, Any]]:
-    found = BulkChange.objects.exclude(state__in=BulkChange.ENDED).defer("ids").order_by("-pk")
+    found = BulkChange.objects.exclude(state__in=BulkChange.ENDED).defer("ids").order_by("pk")
     return [
         shown(
             job,

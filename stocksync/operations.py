@@ -12,7 +12,7 @@ from django.urls import reverse
 from config.jobs.shown import shown
 from stocksync.models import SyncJob
 
-JOBS_MOST = 100  # the newest
+JOBS_MOST = 100  # the oldest: they are worked on first
 LOOKED_AT = 500
 HOUR = timedelta(hours=1)
 
@@ -29,12 +29,12 @@ WHERE (created_at > statement_timestamp() - %s OR finished_at > statement_timest
 
 
 def jobs() -> list[dict[str, Any]]:
-    """Jobs that have not ended, the newest first, as `shown` has them."""
+    """Jobs that have not ended, the oldest first, as `shown` has them."""
     found = (
         SyncJob.objects.exclude(state__in=SyncJob.ENDED)
         .select_related("events")
         .defer("checkpoint", "counts")
-        .order_by("-pk")
+        .order_by("pk")
     )
     return [
         shown(

@@ -12,7 +12,6 @@ from django.urls import reverse
 from webhooks.models import Endpoint
 
 COUNTED_AT_MOST = 10_000  # a larger count stops there
-ENDPOINTS_MOST = 50  # of each kind that are named
 
 # As claims.DUE has it; what a pause or a change of its endpoint held back counts from its end.
 # Endpoints that are held back (circuit open, Retry-After) are not due.
@@ -62,20 +61,17 @@ def deliveries() -> dict[str, Any]:
         enabled=True, health__failures_in_a_row__gte=settings.WEBHOOK_BREAK_AFTER
     ).order_by("-health__failures_in_a_row", "pk")
     disabled = shown.filter(enabled=False).exclude(disabled_reason="").order_by("-disabled_at")
+    # All of them, since one that is not named counts as well again: there are MAX_ENDPOINTS.
     return {
         "due": sum(counts),
         "oldest_due_seconds": max((max(0.0, age) for age in ages if age is not None), default=None),
         "failing_endpoints": [
             {"id": pk, "url": url, "failures": failures}
-            for pk, url, failures in failing.values_list("pk", "url", "health__failures_in_a_row")[
-                :ENDPOINTS_MOST
-            ]
+            for pk, url, failures in failing.values_list("pk", "url", "health__failures_in_a_row")
         ],
         "disabled_endpoints": [
             {"id": pk, "url": url, "reason": reason}
-            for pk, url, reason in disabled.values_list("pk", "url", "disabled_reason")[
-                :ENDPOINTS_MOST
-            ]
+            for pk, url, reason in disabled.values_list("pk", "url", "disabled_reason")
         ],
         "failed_last_hour": failed,
     }

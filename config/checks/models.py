@@ -30,7 +30,8 @@ class CheckRun(RequestedJob):
     `error` says why nothing could be checked. `stalls` counts the workers that began it.
     """
 
-    ENDED = (CheckState.PASSED.value, CheckState.FAILED.value, CheckState.ERROR.value)
+    JUDGED = (CheckState.PASSED.value, CheckState.FAILED.value)  # those that could look
+    ENDED = (*JUDGED, CheckState.ERROR.value)
 
     name = models.CharField(max_length=40)
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.PERSON)

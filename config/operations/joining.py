@@ -11,6 +11,7 @@ Row = dict[str, Any]
 REJECTS_ORDER = ("imports", "stock sync", "sales", "prices", "ledger", "webhooks")
 # A role that nothing was heard of for so long is not missed any more.
 ROLES_KEPT_SECONDS = 24 * 3600.0
+PLACES_MOST = 100  # of instances, the last that were heard of
 ENDED = ("stopped", "crashed", "not running")
 
 
@@ -91,7 +92,9 @@ def _refused(consumers: Any, before: Sample) -> Row:
         for place, refused in now.items():
             last = known.get(place, 0)
             total += refused - last if refused >= last else refused
-    return {"sales_refused": total, "sales_refused_by": now or known}
+    # One that a sample has missed comes back with all it ever refused.
+    kept = [*((place, count) for place, count in known.items() if place not in now), *now.items()]
+    return {"sales_refused": total, "sales_refused_by": dict(kept[-PLACES_MOST:])}
 
 
 def _rejects(sample: Sample, points: Sequence[Mapping[str, Any]], sales: Row) -> Any:

@@ -6,6 +6,7 @@ problems.py collects it.
 """
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from . import words
 from .limits import Limits
@@ -91,7 +92,7 @@ def deliveries(sample: Sample, limits: Limits) -> Iterator[Problem]:
             yield Problem(
                 f"endpoint:{each['id']}:disabled",
                 "critical",
-                f"A webhook endpoint was disabled: {each['url']}",
+                f"The webhook endpoint {each['id']} was disabled: {_host(each['url'])}",
                 f"{_sentence(each['reason'])} Nothing is sent to it. Enable it once it answers"
                 " again, or delete it.",
                 _endpoint(each["id"]),
@@ -101,7 +102,7 @@ def deliveries(sample: Sample, limits: Limits) -> Iterator[Problem]:
         yield Problem(
             f"endpoint:{each['id']}:failing",
             "warning",
-            f"A webhook endpoint has failed {times} in a row: {each['url']}",
+            f"The webhook endpoint {each['id']} has failed {times} in a row: {_host(each['url'])}",
             "Its page shows what it answers. Deliveries are tried again for a day or more.",
             _endpoint(each["id"]),
         )
@@ -192,16 +193,16 @@ def rejects(sample: Sample, limits: Limits) -> Iterator[Problem]:
 
 
 def checks(sample: Sample, limits: Limits) -> Iterator[Problem]:
-    """Those whose last run found something; one that could not look says so on its page."""
+    """Those whose last run that could look found something."""
     for each in rows(sample, "checks"):
-        if each["state"] == "failed":
-            things = words.many(each.get("found") or 0, "thing")
+        if each["standing"]:
+            things = words.many(each["standing"], "thing")
             yield Problem(
                 f"check:{each['name']}:failed",
                 "critical",
                 f"The check {each['title']} found {things} that should not be",
                 "Its page says of each where it is and what to do. Then run the check again.",
-                each.get("url") or "",
+                each["standing_url"],
             )
 
 
@@ -216,6 +217,11 @@ def retention(sample: Sample, limits: Limits) -> Iterator[Problem]:
                 " Until then they take more and more room.",
                 RETENTION_URL,
             )
+
+
+def _host(url: str) -> str:
+    """Titles go to logs and to other receivers, and some addresses are secrets as a whole."""
+    return urlsplit(url).hostname or "?"
 
 
 def _endpoint(number: int) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import psycopg2
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db.models import Max
 from django.utils import timezone
 
@@ -41,6 +42,11 @@ def _old_checks(deadline: float) -> int:
     return delete_bit_by_bit(old.exclude(pk__in=newest), oldest_first="pk", deadline=deadline)
 
 
+def _sessions(deadline: float) -> int:
+    over = Session.objects.filter(expire_date__lt=timezone.now())
+    return delete_bit_by_bit(over, oldest_first="expire_date", deadline=deadline)
+
+
 def _ledger(deadline: float) -> int:
     try:
         return pruning.purge(deadline)
@@ -64,4 +70,5 @@ PURGES = (
     Purge("orders", "ORDER_KEEP_DAYS", orders.purge),
     Purge("alerts", "ALERT_KEEP_DAYS", lambda _: alerts.purge()),
     Purge("checks", "CHECK_KEEP_DAYS", _old_checks),
+    Purge("sessions", "SESSION_COOKIE_AGE", _sessions),
 )

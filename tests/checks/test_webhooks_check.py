@@ -5,9 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from config.accounts.actors import Actor
 from tests.checks.looking import look, told
-from webhooks.dispatch import emit
+from webhooks.dispatch import Callback, call_back, emit
+from webhooks.endpoints import service
 from webhooks.engine import claims, fan_out
+from webhooks.event_types import ALERT_RAISED
 from webhooks.models import Attempt, Delivery, Endpoint, Event, Health, Secret
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +60,17 @@ def test_what_the_engine_does_is_right(endpoint):
     outcome = look("webhooks")
     assert told(outcome) == []
     assert outcome.summary == "4 events and 3 deliveries of the last 7 days, 1 endpoint."
+
+
+def test_what_is_not_for_all_is_missed_by_nobody(endpoint, editor):
+    """An alert must be wanted by its name, a test and a callback are for one endpoint each."""
+    emit(ALERT_RAISED, {"alert": {}})
+    fan_out.fan_out()
+    other = Endpoint.objects.create(url="https://other.example/", event_types=["*"], enabled=False)
+    Health.objects.create(endpoint=other)
+    service.send_test(Actor(editor), other.pk, "product.updated")
+    call_back("order.decided", [Callback(editor.pk, "https://asked.example/", {})])
+    assert told(look("webhooks")) == []
 
 
 def test_an_event_that_an_endpoint_was_never_told_of_is_found(endpoint):

@@ -170,6 +170,8 @@ EXAMPLE: dict[str, Any] = {
             "found": None if state is None else 0,
             "finished_at": None if state is None else AT - 7200,
             "url": "/operations/checks/",
+            "standing": 0,
+            "standing_url": "",
         }
         for name, title, state in (
             ("ledger", "Ledger", "passed"),

@@ -40,7 +40,20 @@ class TestChecks:
             "found": 3,
             "finished_at": AT.timestamp(),
             "url": f"/operations/checks/{last.pk}/",
+            "standing": 3,
+            "standing_url": f"/operations/checks/{last.pk}/",
         }
+
+    def test_a_run_that_could_not_look_takes_nothing_back(self, db: None) -> None:
+        failed = ended("orders", CheckState.FAILED, 3)
+        away = ended("orders", CheckState.ERROR)
+        (found,) = [each for each in checks.facts({}) if each["name"] == "orders"]
+        assert (found["state"], found["url"]) == ("error", f"/operations/checks/{away.pk}/")
+        assert found["standing"] == 3
+        assert found["standing_url"] == f"/operations/checks/{failed.pk}/"
+        ended("orders", CheckState.PASSED)
+        (found,) = [each for each in checks.facts({}) if each["name"] == "orders"]
+        assert found["standing"] == 0
 
 
 class TestRetention:

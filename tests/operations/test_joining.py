@@ -79,6 +79,22 @@ def test_refused_sales_are_not_counted_twice_after_an_outage() -> None:
     assert back["sales_refused"] == 1
 
 
+def test_an_instance_that_one_sample_has_missed_is_not_counted_anew() -> None:
+    first = joined(consumers=[sales(5), sales(7, pid=2)])
+    missed = joined(first, consumers=[sales(5)])
+    back = joined(missed, consumers=[sales(5), sales(8, pid=2)])
+
+    assert [each["sales_refused"] for each in (first, missed, back)] == [0, 0, 1]
+
+
+def test_instances_that_are_gone_are_not_remembered_for_ever() -> None:
+    sample: dict[str, Any] = {}
+    for pid in range(150):
+        sample = joined(sample, consumers=[sales(1, pid=pid)])
+
+    assert len(sample["sales_refused_by"]) == 100
+
+
 def test_rejects_of_the_hour_are_those_since_its_first_point() -> None:
     before = joined(consumers=[sales(0)])
     rows = [{"kind": "prices", "last_hour": 0, "total": 50, "url": ""}]

@@ -1,5 +1,6 @@
 """How the last run of each check ended."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.urls import reverse
@@ -8,21 +9,36 @@ from config.checks.models import CheckRun
 from config.checks.registry import ALL
 
 Sample = dict[str, Any]
+Row = dict[str, Any]
 FIELDS = ("pk", "name", "state", "found", "finished_at")
 
 
-def facts(before: Sample) -> list[dict[str, Any]]:
-    """One row a check, `state` None where it has not run yet. Raises django.db.Error."""
-    ended = CheckRun.objects.filter(state__in=CheckRun.ENDED).order_by("name", "-pk")
-    last = {run["name"]: run for run in ended.distinct("name").values(*FIELDS)}
+def facts(before: Sample) -> list[Row]:
+    """One row a check, `state` None where it has not run yet. Raises django.db.Error.
+
+    `standing` is what the last run found that could look: one that could not takes nothing back.
+    """
+    last, judged = _newest(CheckRun.ENDED), _newest(CheckRun.JUDGED)
     rows = []
     for check in ALL:
         run = last.get(check.name)
-        row = {"name": check.name, "title": check.title, "state": None, "found": None}
-        row |= {"finished_at": None, "url": reverse("checks")}
+        row: Row = {"name": check.name, "title": check.title, "state": None, "found": None}
+        row |= {"finished_at": None, "url": reverse("checks"), "standing": 0, "standing_url": ""}
         if run is not None:
             at = run["finished_at"]
             row |= {"state": run["state"], "found": run["found"]}
-            row |= {"finished_at": at and at.timestamp(), "url": reverse("check", args=[run["pk"]])}
+            row |= {"finished_at": at and at.timestamp(), "url": _page(run)}
+        if check.name in judged:
+            run = judged[check.name]
+            row |= {"standing": run["found"], "standing_url": _page(run)}
         rows.append(row)
     return rows
+
+
+def _newest(states: Sequence[str]) -> dict[str, Row]:
+    runs = CheckRun.objects.filter(state__in=states).order_by("name", "-pk").distinct("name")
+    return {run["name"]: dict(run) for run in runs.values(*FIELDS)}
+
+
+def _page(run: Row) -> str:
+    return str(reverse("check", args=[run["pk"]]))
