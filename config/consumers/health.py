@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import redis
@@ -14,6 +13,8 @@ from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from config.made_once import made_once
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ KEPT_PERIODS = 3
 INDEX_KEEP_SECONDS = 3600.0
 
 
-@cache
+@made_once
 def _client(url: str) -> redis.Redis:
     # One repetition, since a pooled connection dies with every restart of the server.
     return redis.Redis.from_url(

@@ -6,7 +6,6 @@ API read. A snapshot that isn't renewed is gone after 10 s.
 
 import json
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import redis
@@ -14,6 +13,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from config.made_once import made_once
 from config.outage import Outage
 
 from .throttling import throttle
@@ -25,7 +25,7 @@ INDEX_KEEP_SECONDS = 3600
 PUBLISH_TIMEOUT_SECONDS = 0.3
 
 
-@cache
+@made_once
 def _client(url: str, timeout_seconds: float) -> redis.Redis:
     # One repetition, since a pooled connection dies with every restart of the server.
     return redis.Redis.from_url(

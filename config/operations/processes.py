@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import psutil
@@ -19,6 +18,8 @@ import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from config.made_once import made_once
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ TIMEOUT_SECONDS = 1.0
 END_SECONDS = 2.0
 
 
-@cache
+@made_once
 def _client(url: str) -> redis.Redis:
     # No other thread's: a prefork worker forks while this one beats.
     return redis.Redis.from_url(

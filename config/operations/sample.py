@@ -4,13 +4,14 @@
 """
 
 import json
-from functools import cache
 from typing import Any
 
 import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from config.made_once import made_once
 
 SAMPLE = "stockroom:operations:sample"
 POINTS = "stockroom:operations:points"
@@ -55,7 +56,7 @@ return 1
 """
 
 
-@cache
+@made_once
 def client(url: str) -> redis.Redis:
     """The client of sampling and its readers; gives text."""
     # One repetition, since a pooled connection dies with every restart of the server.

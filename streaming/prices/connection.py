@@ -1,11 +1,11 @@
 """The Redis of prices (PRICES_REDIS_URL). Its clients give texts as bytes."""
 
-from functools import cache
-
 import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from config.made_once import made_once
 
 # A change of a long history is written to disk before it is answered.
 CHANGE_SECONDS = 10.0
@@ -22,7 +22,7 @@ def reading() -> redis.Redis:
     return _client(settings.PRICES_REDIS_URL, settings.READY_TIMEOUT_SECONDS, 1)
 
 
-@cache
+@made_once
 def _client(url: str, timeout_seconds: float, repetitions: int) -> redis.Redis:
     return redis.Redis.from_url(
         url,

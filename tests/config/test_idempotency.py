@@ -182,7 +182,7 @@ def test_the_second_of_two_waits_for_the_first(api, owner, commit):
         with other_request(owner, "1", commit=commit):
             answer = pool.submit(second)
             until(waits_for_a_lock)
-        response = answer.result(timeout=30)
+        response = answer.result(timeout=60)
 
     assert response.status_code == 201
     assert ("Idempotent-Replayed" in response.headers) == commit

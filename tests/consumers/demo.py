@@ -8,7 +8,12 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from config.consumers import host
+
 POLL_SECONDS = 0.05
+# How long a signal that comes again counts as the same one, where that is not the default.
+if repeat_seconds := os.environ.get("DEMO_REPEAT_SECONDS"):
+    host.REPEAT_SECONDS = float(repeat_seconds)
 
 
 class Demo:

@@ -101,7 +101,7 @@ class Stage:
             "DEMO_URL": data_url,
             "DEMO_KEY": self.key,
             "CONSUMER_CLASSES": "demo=tests.consumers.demo.Demo,spare=tests.consumers.demo.Demo",
-            "CONSUMER_HEALTH_SECONDS": "0.5",
+            "CONSUMER_HEALTH_SECONDS": "2",  # what is shown last is gone after three times that
             "CELERY_SKIP_CHECKS": "1",  # a third of a second less per process
         }
 

@@ -62,7 +62,7 @@ def test_publishing_gives_up_soon_on_a_broker_that_never_answers(stage: Stage) -
     attempts = 1 + 1 + app.conf.task_publish_retry_policy["max_retries"]
     assert attempts * app.conf.broker_transport_options["socket_timeout"] < 5
 
-    short = {"socket_timeout": 0.2}
+    short = {"socket_timeout": 0.5}
     with app.connection_for_write(stage.broker_url, transport_options=short) as connection:
         note.apply_async(("x",), connection=connection)
         assert stage.broker.pid is not None

@@ -57,9 +57,12 @@ def test_all_are_read_by_name_host_and_pid(client: redis.Redis, settings: Settin
     assert consumer_health() == given
 
 
-def test_one_that_falls_silent_expires(client: redis.Redis) -> None:
+def test_one_that_falls_silent_expires(client: redis.Redis, settings: Settings) -> None:
+    settings.CONSUMER_HEALTH_SECONDS = 60.0
     publish_health(record("a"))
-    assert 0 < client.pttl(f"{INDEX_KEY}:a:here:1") <= 300
+    assert 0 < client.pttl(f"{INDEX_KEY}:a:here:1") <= 180_000
+    settings.CONSUMER_HEALTH_SECONDS = 0.1
+    publish_health(record("a"))
 
     wait_until("it has expired", lambda: consumer_health() == [])
 
@@ -102,14 +105,17 @@ class Patient:
         ({"lag": float("nan")}, "health() is not JSON: Out of range float values"),
     ],
 )
-def test_a_failing_health_is_shown_as_such(server: Engine, answer: Any, error: str) -> None:
+def test_a_failing_health_is_shown_as_such(
+    server: Engine, settings: Settings, answer: Any, error: str
+) -> None:
+    settings.CONSUMER_HEALTH_SECONDS = 20.0  # what is shown last stays for a minute
     stop = threading.Event()
     hosted = Hosted("patient", Patient(answer), stop, lambda hosted: None)
     hosted.start()
 
     shown = wait_until("it is shown", lambda: [r for r in consumer_health() if r["error"]])
     stop.set()
-    hosted.reporter.join(5.0)
+    hosted.reporter.join(60.0)
 
     assert shown[0]["state"] == "running"
     assert shown[0]["error"].startswith(error)
@@ -133,7 +139,7 @@ def test_an_outage_is_logged_once(server: Engine, caplog: pytest.LogCaptureFixtu
     wait_until("it is seen again", lambda: consumer_health())
     wait_until("and says so", lambda: "again" in caplog.text)
     reporter.end()
-    reporter.join(5.0)
+    reporter.join(60.0)
 
     assert [r.levelname for r in caplog.records if r.name == "config.consumers.health"] == [
         "WARNING",
@@ -141,7 +147,8 @@ def test_an_outage_is_logged_once(server: Engine, caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_the_stored_text_is_json(client: redis.Redis) -> None:
+def test_the_stored_text_is_json(client: redis.Redis, settings: Settings) -> None:
+    settings.CONSUMER_HEALTH_SECONDS = 60.0
     publish_health(record("a", health={"lag": 3}))
 
     text = client.get(f"{INDEX_KEY}:a:here:1")

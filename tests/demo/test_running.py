@@ -15,10 +15,25 @@ from config.services.env_file import read
 from tests.services.test_run import ENGINE_VARIABLES, PROJECT
 from tests.services.waiting import until
 
-SECONDS = 240.0
+SECONDS = 480.0
 SUCCEEDED = "SELECT count(*) FROM webhooks_attempt WHERE state = 'succeeded'"
 ORDERS = "SELECT count(*) FROM transactions_order WHERE \"user\" LIKE 'user%.demo'"
 PRODUCTS = "SELECT count(*) FROM products_product"
+
+
+def test_it_is_for_plain_http_only(tmp_path) -> None:
+    given = {k: v for k, v in os.environ.items() if k not in ENGINE_VARIABLES}
+    done = subprocess.run(
+        [sys.executable, "-m", "config.demo", "run"],
+        cwd=PROJECT,
+        env=given | {"STOCKROOM_VAR": str(tmp_path), "SECURE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 1
+    assert "SECURE is on" in done.stdout
+    assert not (tmp_path / "postgres").exists()
 
 
 class Demo:
@@ -102,5 +117,5 @@ def test_it_makes_data_goes_on_and_takes_them_away(demo: Demo) -> None:
     until(lambda: demo.counts(ORDERS), SECONDS)
     until(lambda: demo.counts(SUCCEEDED), SECONDS)
     demo.process.send_signal(signal.SIGINT)
-    assert demo.process.wait(60) == 0, demo.said
+    assert demo.process.wait(180) == 0, demo.said
     assert "products: 3,000 deleted" in demo.remove()

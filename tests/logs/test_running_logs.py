@@ -165,8 +165,8 @@ def test_its_requests_are_counted(stockroom) -> None:
 
 def test_every_process_writes_json_also_about_what_goes_wrong(stockroom, logs) -> None:
     for name in PROCESSES:
-        lines = until(lambda name=name: logs.lines(name))
-        assert {line["role"] for line in lines} == {name.partition(".")[0], "supervisor"}
+        roles = {name.partition(".")[0], "supervisor"}
+        until(lambda name=name, roles=roles: {each["role"] for each in logs.lines(name)} == roles)
     # gunicorn's own
     assert "gunicorn.error" in {line["logger"] for line in logs.lines("web.1")}
 

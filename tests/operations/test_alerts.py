@@ -208,7 +208,7 @@ class TestLeaders:
     def test_one_that_freezes_in_the_middle_is_cut_off_and_tells_nothing(
         self, workers, start, monkeypatch
     ):
-        patience = alerts.PATIENCE.replace("10s", "300ms").replace("5s", "60s")
+        patience = alerts.PATIENCE.replace("10s", "2s").replace("5s", "60s")
         monkeypatch.setattr(alerts, "PATIENCE", patience)
         raised(start, LAG)
         frozen, wake = threading.Event(), threading.Event()

@@ -95,9 +95,9 @@ def test_one_that_is_killed_is_gone_after_three_beats(server: Engine, settings: 
     heartbeat = Heartbeat("worker")
     client = redis.Redis.from_url(settings.REDIS_URL)
     heartbeat.start()
-    until(processes.read)
 
-    assert 0 < client.pttl(heartbeat.key) <= 300
+    # Gone for a moment where a beat comes late.
+    assert until(lambda: max(client.pttl(heartbeat.key), 0)) <= 300
     heartbeat.end()
 
 

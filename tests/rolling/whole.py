@@ -57,6 +57,9 @@ class WholeStockroom(RunningStockroom):
             roles=(*ONCE, *more_roles),
             port=0,
         )
+        for process in self.stack.processes.values():
+            # Whether one ends by itself is asked, not whether a busy machine lets it in time.
+            process._stop_seconds *= 4
         self._database = None
         self._headers = {}
         variables = self.stack.environment

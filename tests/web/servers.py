@@ -50,7 +50,7 @@ class Server:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "gunicorn", self.application, *self.arguments]
         command += ["--workers", "1", "--bind", f"{LOOPBACK}:{self._port.number}"]
-        command += ["--no-control-socket", "--graceful-timeout", "30"]
+        command += ["--no-control-socket", "--graceful-timeout", "120"]
         self.process = spawn(
             command, environment=self.environment, directory=ROOT, output=self._output
         )

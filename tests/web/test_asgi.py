@@ -2,9 +2,9 @@
 
 import json
 import os
+import select
 import signal
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -166,11 +166,11 @@ def test_more_uploads_than_may_wait_are_told_to_come_back(server: Server, held: 
     uploads = [
         begin_upload(server, MIB, path=held) for _ in range(TRANSFER_THREADS + UPLOADS_WAITING)
     ]
-    time.sleep(0.3)  # the server has begun all of them
-    refused = begin_upload(server, MIB, path=held)
+    uploads.append(begin_upload(server, MIB, path=held))
+    (refused, *_), _, _ = select.select(uploads, [], [], SECONDS)
     status, headers = read_head(refused)
     assert (status, headers["retry-after"]) == (503, "5")
-    for upload in (*uploads, refused):
+    for upload in uploads:
         upload.close()
 
 

@@ -204,6 +204,7 @@ def test_it_comes_back_when_the_server_does(chromium: Browser, site: Site) -> No
     """A new version is rolled out: the old process ends its streams, the next one serves."""
     with Server(environment=site.environment) as server:
         context = chromium.new_context()
+        context.set_default_timeout(PATIENCE_MS)
         name, _, value = site.cookie.partition("=")
         context.add_cookies([{"name": name, "value": value, "url": server.url}])
         page = context.new_page()

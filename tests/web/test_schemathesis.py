@@ -46,7 +46,7 @@ def add_products(stockroom: Running) -> list[int]:
             f"{stockroom.address}/api/products/",
             json={"sku": f"generated-{uuid4()}", "name": "Lamp"},
             headers=headers,
-            timeout=20,
+            timeout=60,
         ).json()["id"]
         for _ in range(PRODUCTS)
     ]
@@ -58,7 +58,7 @@ def add_endpoint(stockroom: Running) -> None:
         f"{stockroom.address}/api/webhooks/endpoints/",
         json={"url": "http://127.0.0.1:9/", "event_types": ["*"]},
         headers={"Authorization": f"Bearer {stockroom.token}"},
-        timeout=20,
+        timeout=60,
     ).raise_for_status()
 
 
@@ -69,7 +69,7 @@ def add_syncs(stockroom: Running) -> None:
             f"{stockroom.address}/api/stocksync/jobs/",
             files={"file": ("events.txt", file)},
             headers={"Authorization": f"Bearer {stockroom.token}"},
-            timeout=20,
+            timeout=60,
         ).raise_for_status()
 
 
@@ -91,7 +91,7 @@ def add_ledger(stockroom: Running) -> None:
 
     def is_ready() -> bool:
         headers = {"Authorization": f"Bearer {stockroom.token}"}
-        return requests.get(f"{stockroom.address}/api/ledger/", headers=headers, timeout=20).ok
+        return requests.get(f"{stockroom.address}/api/ledger/", headers=headers, timeout=60).ok
 
     until(is_ready)
     ledger = Ledger(stockroom.stack.environment["DATABASE_URL"])
@@ -112,7 +112,7 @@ def add_order(stockroom: Running) -> str:
         f"{stockroom.address}/api/BuyStock",
         json={"user": "user2", "stockname": "stock1", "quantity": 1},
         headers={"Authorization": f"Bearer {stockroom.token}"},
-        timeout=20,
+        timeout=60,
     )
     placed.raise_for_status()
     return str(placed.json()["order_id"])
@@ -124,7 +124,7 @@ def add_upload(stockroom: Running) -> str:
     created = requests.post(
         f"{stockroom.address}/api/uploads/",
         headers={**headers, "Authorization": f"Bearer {stockroom.token}"},
-        timeout=20,
+        timeout=60,
     )
     return created.headers["Location"].rstrip("/").rsplit("/", 1)[1]
 
@@ -150,7 +150,7 @@ def attack(stockroom: Running, folder: Path, *options: str) -> None:
             "--exclude-path=/events/{channel}/",
             "--suppress-health-check=all",
             "--generation-database=none",
-            "--request-timeout=20",
+            "--request-timeout=60",
             "--continue-on-failure",
             "--output-truncate=false",
             *options,

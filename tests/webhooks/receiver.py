@@ -28,7 +28,7 @@ from typing import Self, Union
 import trustme
 
 MIB = 1024 * 1024
-CLOSING_SECONDS = 10
+CLOSING_SECONDS = 60
 
 
 @dataclass(frozen=True)

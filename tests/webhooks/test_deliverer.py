@@ -93,18 +93,24 @@ def test_what_failed_is_sent_again_with_the_same_id_and_body(make_endpoint, deli
     assert Delivery.objects.get().attempts_made == 4
 
 
-def test_a_hanging_endpoint_and_a_failing_one_delay_only_themselves(
-    make_endpoint, deliverer, settings
-):
-    with Receiver(hang()) as hanging, Receiver(status(500)) as failing, Receiver() as healthy:
+def test_a_hanging_endpoint_and_a_failing_one_delay_only_themselves(make_endpoint, settings):
+    settings.WEBHOOK_TIMEOUT_SECONDS = 60  # nothing that hangs is given up meanwhile
+    settings.WEBHOOK_LEASE_SECONDS = 120
+    with (
+        delivering(),
+        Receiver(hang()) as hanging,
+        Receiver(status(500)) as failing,
+        Receiver() as healthy,
+    ):
         for receiver in (hanging, failing, healthy):
             make_endpoint(receiver.url)
         sent = [emit("product.created", DATA).webhook_id for _ in range(40)]
         healthy.wait(40)
-        assert len(hanging.requests) == settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
+        hanging.wait(settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT)
         assert {one.headers["webhook-id"] for one in healthy.requests} == set(sent)
         until(lambda: states().get("succeeded") == 40)
         assert states()["pending"] + states()["sending"] == 80
+        assert len(hanging.requests) == settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT
 
 
 def test_an_open_circuit_loses_nothing(make_endpoint, deliverer, settings):
@@ -127,8 +133,9 @@ def test_410_ends_it_and_what_waits_goes_on_when_enabled_again(make_endpoint, de
     settings.WEBHOOK_IN_FLIGHT_PER_ENDPOINT = 1
     with Receiver(status(410)) as receiver:
         endpoint = make_endpoint(receiver.url)
-        for _ in range(3):
-            emit("product.created", DATA)
+        with transaction.atomic():  # all are there before the first is sent
+            for _ in range(3):
+                emit("product.created", DATA)
         until(lambda: not Endpoint.objects.get().enabled)
         emit("product.created", DATA)  # not for an endpoint that is disabled
         until(lambda: not Event.objects.filter(fanned_out_at=None).exists())
@@ -212,22 +219,26 @@ def test_a_transaction_that_stands_still_holds_up_its_own_endpoint_only(
         with transaction.atomic():
             Health.objects.select_for_update().get(pk=endpoint.pk)
             begun.set()
-            assert over.wait(30)
+            assert over.wait(60)
 
-    with Receiver(slow(0.5)) as held, Receiver() as free:
+    def answer(_: Received) -> Answers:
+        begun.wait(60)  # not recorded before the other one stands still
+        return status()
+
+    with Receiver(chosen(answer)) as held, Receiver() as free:
         stuck = make_endpoint(held.url)
         make_endpoint(free.url)
         emit("product.created", DATA)
         held.wait(1)
         holding = workers(hold, stuck)
-        assert begun.wait(30)
+        assert begun.wait(60)
         for _ in range(5):
             emit("product.created", DATA)
         others = Delivery.objects.exclude(endpoint=stuck)
         until(lambda: others.filter(state="succeeded").count() == 6)
         assert states()["sending"] == 1  # answered, and not recorded yet
         over.set()
-        holding.result(timeout=30)
+        holding.result(timeout=60)
         until(reached(succeeded=12))
 
 

@@ -50,8 +50,8 @@ def stockroom() -> Iterator[RunningStockroom]:
         extra_roles=["deliveries", "deliveries"],
         API_REQUESTS_PER_MINUTE="1000000",
         WEB_CONCURRENCY="1",
-        WEBHOOK_TIMEOUT_SECONDS="2",
-        WEBHOOK_LEASE_SECONDS="4",
+        WEBHOOK_TIMEOUT_SECONDS="5",
+        WEBHOOK_LEASE_SECONDS="10",
         WEBHOOK_RETRY_SECONDS=",".join(["1", "2"] + ["5"] * 20),
         WEBHOOK_BREAK_SECONDS="2",
     ) as stockroom:

@@ -33,7 +33,7 @@ def names(monkeypatch):
 
 
 def send(
-    url: str, policy: Policy = LOCAL, *, seconds: float = 10, headers: dict[str, str] | None = None
+    url: str, policy: Policy = LOCAL, *, seconds: float = 60, headers: dict[str, str] | None = None
 ) -> Answer:
     async def attempt() -> Answer:
         async with Sender(policy, timeout_seconds=seconds, response_bytes=KEPT) as to:
@@ -61,7 +61,7 @@ def test_the_receiver_gets_the_request_as_given():
     assert (answer.status_code, answer.error, answer.body) == (200, "", "fine")
     assert answer.headers == {"content-length": "4", "x-seen": "yes"}
     assert (answer.truncated, answer.address) == (False, "127.0.0.1")
-    assert 0 <= answer.duration_ms < 10_000
+    assert 0 <= answer.duration_ms < 60_000
 
 
 @pytest.mark.parametrize("code", [200, 201, 204, 304, 400, 404, 410, 500, 503, 599, 999])
@@ -94,7 +94,7 @@ def test_a_redirect_is_not_followed(code: int):
 
 def test_each_attempt_has_its_own_connection():
     async def thrice(url: str) -> None:
-        async with Sender(LOCAL, timeout_seconds=10, response_bytes=KEPT) as to:
+        async with Sender(LOCAL, timeout_seconds=60, response_bytes=KEPT) as to:
             for _ in range(3):
                 assert (await to.send(Request(url, {}, b""))).status_code == 200
 
@@ -185,7 +185,7 @@ def test_a_status_stands_whatever_happens_to_the_body(answer: answers.Answer, mo
 def test_a_dripping_body_has_the_rest_of_the_time_at_most(monkeypatch):
     monkeypatch.setattr(sender, "BODY_SECONDS", 3600)
     with Receiver(answers.drip(0.01)) as receiver:
-        found = send(receiver.url, seconds=0.4)
+        found = send(receiver.url, seconds=3)
     assert (found.status_code, found.truncated) == (200, True)
 
 
@@ -219,9 +219,9 @@ def test_a_bad_answer_is_told_in_words(answer: answers.Answer, error: str):
 )
 def test_an_answer_that_takes_too_long_is_not_waited_for(answer: answers.Answer):
     with Receiver(answer) as receiver:
-        found = send(receiver.url, seconds=0.4)
-    assert (found.status_code, found.error) == (None, "No answer within 0.4 s.")
-    assert found.duration_ms >= 400
+        found = send(receiver.url, seconds=1.5)  # a connection is made in it
+    assert (found.status_code, found.error) == (None, "No answer within 1.5 s.")
+    assert found.duration_ms >= 1500
 
 
 def test_a_slow_answer_in_time_is_an_answer():
@@ -498,7 +498,7 @@ def test_a_quick_endpoint_is_answered_beside_two_hundred_that_hang():
             stuck = [
                 asyncio.create_task(to.send(Request(hanging.url, {}, b""))) for _ in range(200)
             ]
-            await asyncio.to_thread(hanging.wait, 200, 30)
+            await asyncio.to_thread(hanging.wait, 200)
             answer = await to.send(Request(quick.url, {}, b""))
             assert answer.status_code == 200
             assert not any(task.done() for task in stuck)
@@ -520,7 +520,7 @@ def test_an_endless_row_of_interim_answers_is_given_up(code: int):
             await exchange.send(interim * 20)
 
     with Receiver(flood) as receiver:
-        answer = send(receiver.url, seconds=30)
+        answer = send(receiver.url)
     assert answer.status_code is None
     assert answer.error == "The head of the answer is longer than 256 KB."
 

@@ -9,11 +9,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from typing import Any, TypeVar
 
 import psycopg2
 from django.conf import settings
+
+from config.made_once import made_once
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Pool:
         return connection
 
 
-@cache
+@made_once
 def pool(url: str, process: int) -> Pool:
     """That of this process: connections must not go over a fork."""
     return Pool(url)

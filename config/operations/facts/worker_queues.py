@@ -2,7 +2,6 @@
 
 import json
 import time
-from functools import cache
 from typing import Any
 
 import redis
@@ -11,13 +10,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.celery import SENT_AT, app
+from config.made_once import made_once
 
 Sample = dict[str, Any]
 OF_CONSUMERS = "consumer."  # nobody sends to these
 TIMEOUT_SECONDS = 1.0
 
 
-@cache
+@made_once
 def _client(url: str) -> redis.Redis:
     # Bytes: a message is read, not decoded, where it is none of ours.
     return redis.Redis.from_url(

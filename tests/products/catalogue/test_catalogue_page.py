@@ -186,6 +186,7 @@ def test_the_buttons_for_ticked_rows_are_near_and_nothing_covers_them(page, cata
     page.keyboard.press("Enter")
     note = page.locator(".toast")
     expect(note).to_contain_text("1 product deactivated.")
+    note.get_by_role("button").focus()  # it does not fade away meanwhile
     expect(rows(page).filter(has_text="item-040")).to_contain_text("inactive")
     expect(page.locator("#bulk")).to_be_visible()
     for size in (DESK, {"width": 800, "height": 700}, PHONE):

@@ -170,7 +170,8 @@ def test_back_closes_the_dialog_and_stays_on_the_list(page, lamp):
     expect(page.locator("tbody tr")).to_have_count(1)
 
     open_panel(page).get_by_label("Name").fill("Changed")
-    page.evaluate("history.back()")  # asked: no
+    with page.expect_event("dialog"):
+        page.evaluate("history.back()")  # asked: no
     expect(box.get_by_label("Name")).to_have_value("Changed")
     # Not by wait_for_function: the page's CSP refuses the eval with which it repeats itself.
     until(lambda: page.evaluate("history.state?.panel"))

@@ -26,7 +26,7 @@ MIDDLE = len(EXPECTED.decisions) * 2 // 3
 MAX_BYTES = 5_000_000
 BLOCK_BYTES = 64 * 1024
 # The server waits so long for the rest of a form.
-IDLE_SECONDS = "2"
+IDLE_SECONDS = "5"
 
 
 @pytest.fixture(scope="module")

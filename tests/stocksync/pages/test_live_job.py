@@ -76,7 +76,7 @@ def test_an_upload_shows_how_far_it_is_and_can_be_aborted(page, tmp_path, runnin
     jobs = f"{running_stockroom.address}/api/stocksync/jobs/"
     before = [job["id"] for job in api.get(jobs).json()["results"]]
     path = busy_day(tmp_path / "slow.jsonl")
-    slow_uploads(page, 300_000)
+    slow_uploads(page, 30_000)
     page.set_input_files("#file", path)
 
     expect(page.locator("#sending-title")).to_have_text("Uploading slow.jsonl")
@@ -94,7 +94,7 @@ def test_an_upload_shows_how_far_it_is_and_can_be_aborted(page, tmp_path, runnin
 
 def test_a_second_viewer_sees_it_work_and_a_cancel_is_seen_by_both(page, context, tmp_path):
     path = tmp_path / "long.jsonl"
-    path.write_text("".join(many(100, 99, 60_000)))
+    path.write_text("".join(many(100, 99, 200_000)))
     page.set_input_files("#file", path)
     expect(page).to_have_url(re.compile(r"/stocksync/\d+/$"), timeout=DONE_MS)
     viewer = context.new_page()

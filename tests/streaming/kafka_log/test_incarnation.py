@@ -23,7 +23,7 @@ def trial(kafka: Engine, settings: Any) -> Iterator[Trial]:
 
 
 def delete(trial: Trial) -> None:
-    trial.admin.delete_topics([trial.topic], timeout_ms=10_000)
+    trial.admin.delete_topics([trial.topic])
     until(lambda: trial.admin.describe_topics([trial.topic])[0]["error_code"])
 
 
@@ -66,7 +66,7 @@ def test_a_reader_makes_the_topic_that_it_reads_trap(trial: Trial) -> None:
     consumer = trial.consumer(allow_auto_create_topics=False)
     until(lambda: (consumer.poll(timeout_ms=300), consumer.assignment())[1])
     delete(trial)
-    assert polled_topic(trial, consumer)
+    until(lambda: polled_topic(trial, consumer))
 
 
 def test_ours_makes_none(trial: Trial) -> None:

@@ -26,7 +26,9 @@ def topic(kafka: Engine, settings: Any) -> str:
 
 @pytest.fixture
 def group(topic: str) -> Iterator[Group]:
-    made = Group(topic, topic, client_id="one", static_id=None, session_timeout_ms=3000, batch=100)
+    made = Group(
+        topic, topic, client_id="one", static_id=None, session_timeout_ms=30_000, batch=100
+    )
     yield made
     made.close()
 

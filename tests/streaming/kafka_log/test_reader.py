@@ -56,7 +56,7 @@ def test_a_missing_topic_has_no_partitions(topic):
 def test_a_broker_that_falls_silent_is_given_up_in_time(own_kafka, settings):
     engine = own_kafka()
     settings.KAFKA_BOOTSTRAP_SERVERS = [engine.variables()["KAFKA_BOOTSTRAP_SERVERS"]]
-    with Reader(timeout_seconds=1.0) as reader:
+    with Reader(timeout_seconds=5.0) as reader:
         assert reader.partitions("missing") == []
         os.killpg(os.getpgid(engine.pid), signal.SIGSTOP)
         try:

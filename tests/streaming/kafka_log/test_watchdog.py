@@ -49,7 +49,7 @@ def guarded():
 
 def test_a_loop_that_hangs_ends_the_process_and_shows_where(guarded):
     child = guarded(0.5)
-    assert child.wait(30) == 1
+    assert child.wait(60) == 1
     said = child.stderr.read()
     assert "sales hangs" in said
     assert 'File "<string>", line' in said
@@ -60,18 +60,18 @@ def test_a_loop_that_goes_on_is_left_alone(guarded):
     for _ in range(20):
         child.stdin.write("beat\n")
         child.stdin.flush()
-    said, _ = child.communicate(timeout=30)
+    said, _ = child.communicate(timeout=60)
     assert (child.returncode, said) == (0, "off\n")
 
 
 def test_a_process_that_was_frozen_is_not_taken_for_one_that_hangs(guarded):
     """Frozen for much longer than the limit, of which only a part had passed."""
-    child = guarded(1.0)
+    child = guarded(5.0)
     child.send_signal(signal.SIGSTOP)
     process = psutil.Process(child.pid)
     until(lambda: process.status() == psutil.STATUS_STOPPED)
     with pytest.raises(subprocess.TimeoutExpired):
-        child.wait(2.0)
+        child.wait(6.0)
     child.send_signal(signal.SIGCONT)
-    said, _ = child.communicate(timeout=30)
+    said, _ = child.communicate(timeout=60)
     assert (child.returncode, said) == (0, "off\n")

@@ -20,6 +20,9 @@ from tests.services.waiting import until
 AS_OURS = {"partition_assignment_strategy": (StickyPartitionAssignor,)}
 COOPERATIVE = {"partition_assignment_strategy": (CooperativeStickyAssignor,)}
 
+# One that is starved, or whose broker is frozen, stays a member.
+SESSION_MS = 30_000
+
 
 class Trial:
     """A topic of 2 partitions with 10 records each, and a group, of fresh names."""
@@ -34,7 +37,7 @@ class Trial:
         producer = self._closed_at_the_end(KafkaProducer(bootstrap_servers=bootstrap))
         for number in range(20):
             producer.send(self.topic, b"%d" % (number // 2), partition=number % 2)
-        producer.flush(timeout=30)
+        producer.flush(timeout=60)
 
     def at(self, partition: int) -> TopicPartition:
         return TopicPartition(self.topic, partition)
@@ -48,7 +51,7 @@ class Trial:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            session_timeout_ms=6000,
+            session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=200,
             max_poll_records=2,
             **options,
@@ -95,7 +98,7 @@ class Trial:
             consumer.seek(at, 10)
             end = consumer.end_offsets([at])[at]
             found: list[bytes] = []
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while consumer.position(at) < end and time.monotonic() < deadline:
                 found += [each.value for each in consumer.poll(timeout_ms=100).get(at, [])]
             return found
@@ -104,7 +107,7 @@ class Trial:
 
     def committed(self, partition: int) -> int | None:
         at = self.at(partition)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 found = self.admin.list_group_offsets({self.group: [at]})[self.group].get(at)

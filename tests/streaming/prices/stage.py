@@ -82,13 +82,13 @@ class PricesStage(KafkaStage):
     def delete(self) -> None:
         """Delete the topic and wait until nobody knows it."""
         with self.admin() as admin:
-            admin.delete_topics([self.topic], timeout_ms=10_000)
+            admin.delete_topics([self.topic])
         until(lambda: not self.partitions(self.topic))
 
     def recreate(self, partitions: int = 1) -> None:
         """Delete it and make it anew at once."""
         with self.admin() as admin:
-            admin.delete_topics([self.topic], timeout_ms=10_000)
+            admin.delete_topics([self.topic])
 
             def made() -> bool:
                 with suppress(KafkaError):
@@ -107,7 +107,7 @@ class PricesStage(KafkaStage):
     def cut(self, partition: int, offset: int) -> None:
         """Delete the records before `offset`, as retention does."""
         with self.admin() as admin:
-            admin.delete_records({TopicPartition(self.topic, partition): offset}, timeout_ms=10_000)
+            admin.delete_records({TopicPartition(self.topic, partition): offset})
 
     # Instances
 

@@ -389,7 +389,7 @@ def test_killed_again_and_again_it_adds_each_row_once(
     path = written(tmp_path / "a.csv", lines(rows, stocks=11), "\r\n")
     reached = []
     for kill in range(kills):
-        process = command(address(valkey_engine), tmp_path / f"{kill}.log", path)
+        process = command(address(valkey_engine), tmp_path / f"{kill}.log", path, batch=100)
         beyond = position(valkey)["rows"] + rows // 25
 
         def is_beyond(beyond: int = beyond) -> bool:
@@ -399,7 +399,7 @@ def test_killed_again_and_again_it_adds_each_row_once(
             until(is_beyond, 120)
         finally:
             process.child.kill()
-            process.child.wait(30)
+            process.exit_code()
         reached.append(position(valkey)["rows"])
     assert reached == sorted(set(reached))
     assert reached[-1] < rows

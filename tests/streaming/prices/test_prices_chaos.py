@@ -78,6 +78,7 @@ def test_killed_and_frozen_instances_and_a_killed_redis(
             chaos.any({"redis": redis})
             chaos.wait(2)
         chaos.end()
+        until(lambda: done(stage) > 4000, 120)
     finally:
         prices_redis.start()
         feeder.stop()

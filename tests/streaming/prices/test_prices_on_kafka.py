@@ -112,7 +112,7 @@ def test_engines_that_are_away_at_the_start_and_later(
         kafka.start()
         stage.produce(prices(100, 200))
         stage.wait_until_done(90)
-        stage.wait_until_shown(lambda shown: shown[0]["state"] == "running")
+        stage.wait_until_shown(lambda shown: shown and shown[0]["state"] == "running")
     finally:
         kafka.start()
         prices_redis.start()
@@ -151,7 +151,7 @@ def test_a_topic_made_anew_is_said_and_freed_without_a_restart(prices_stage: Pri
     command = stage.command("seek_prices", "--to", "beginning")
     assert command.exit_code() == 0, command.log
     stage.wait_until_done()
-    stage.wait_until_shown(lambda shown: shown[0]["state"] == "running")
+    stage.wait_until_shown(lambda shown: shown and shown[0]["state"] == "running")
     assert instance.child.poll() is None
     assert stage.assert_right({0: old + stage.read(stage.topic)[0]}) == 130
 

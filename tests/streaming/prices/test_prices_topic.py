@@ -103,7 +103,7 @@ def test_a_topic_that_is_gone_is_waited_for_and_not_made_by_us(stepped_stage: Pr
         stage.create(1)
         step_until(loop, lambda: halted(loop) == {0: "topic_recreated"})
     with stage.admin() as admin:
-        admin.delete_topics([stage.topic], timeout_ms=10_000)
+        admin.delete_topics([stage.topic])
     until(lambda: not stage.partitions(stage.topic))
     with pytest.raises(Unprepared, match="seek_prices"):
         Loop(stage.options(), "one", store(stage))

@@ -188,9 +188,10 @@ def test_killed_in_the_middle_and_started_again(prices_stage: PricesStage, tmp_p
     path = written(tmp_path / "a.csv", lines(20_000))
     stage.create(2)
     stage.start()
+    stage.wait_for_owners(1, 2)  # else all is published before anything is read
     for _ in range(2):
         before = sum(offset for offset, _ in stage.positions().values())
-        process = stage.command("publish_prices", str(path), "--rate=2000")
+        process = stage.command("publish_prices", str(path), "--rate=1000")
 
         def is_beyond(before: int = before) -> bool:
             return sum(offset for offset, _ in stage.positions().values()) > before + 500
@@ -199,7 +200,7 @@ def test_killed_in_the_middle_and_started_again(prices_stage: PricesStage, tmp_p
             until(is_beyond, 60)
         finally:
             process.child.kill()
-            process.child.wait(30)
+            process.exit_code()
     rows = [row for _, row, _ in sorted(sent(stage), key=lambda each: each[2].timestamp)]
     assert sorted(set(rows)) == list(range(1, max(rows) + 1))
     assert max(rows) < 20_000

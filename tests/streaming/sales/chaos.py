@@ -161,7 +161,7 @@ class Chaos:
         number = self._victim()
         process = self._running[number]
         process.send(signal.SIGKILL)
-        process.child.wait(10)
+        process.exit_code()
         self._running[number] = self._stage.start(self._slots[number])
         self.faults["SIGKILL"] += 1
 

@@ -230,7 +230,7 @@ class KafkaStage:
         finally:
             consumer.close(autocommit=False)
 
-    def read(self, topic: str, seconds: float = 30.0) -> dict[int, list[Any]]:
+    def read(self, topic: str, seconds: float = 120.0) -> dict[int, list[Any]]:
         """All that is committed in a topic, as ConsumerRecords by partition.
 
         Waits for what a killed instance has left open: until its next self or the broker ends

@@ -195,7 +195,7 @@ def test_it_goes_over_the_file_again_until_it_is_told_to_end(
     process.says("pass over", times=3)
     assert "40 sales sent, 0 lines were no sale" in process.log
     process.send(signal.SIGINT)
-    assert process.child.wait(timeout=30) == 0
+    assert process.exit_code() == 0
     told = int(process.log.split("Sent ")[1].split(" sales")[0].replace(",", ""))
     counts = Counter(each["Quantity"] for each in values(kafka_stage, kafka_stage.input))
     assert counts.total() == told >= 120
@@ -211,7 +211,7 @@ def test_killed_in_the_middle_it_leaves_whole_records_in_order(
     kafka_stage.instances.append(process)
     until(lambda: ends(kafka_stage) > 1000, 60)
     process.send(signal.SIGKILL)
-    process.child.wait(timeout=30)
+    process.exit_code()
     found = [each["Quantity"] for each in values(kafka_stage, kafka_stage.input)]
     assert found == list(range(len(found)))
 

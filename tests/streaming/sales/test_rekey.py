@@ -192,7 +192,7 @@ def test_killed_again_and_again_it_copies_exactly_once(
         until(lambda p=process, s=share: ended(p) or copied(topics, target) > s * MANY, 90)
         kills += not ended(process)
         process.send(signal.SIGKILL)
-        process.child.wait(timeout=30)
+        process.exit_code()
     assert kills >= 2
     process = started(topics, tmp_path, target)
     assert process.exit_code(90) == 0, process.log
@@ -213,7 +213,7 @@ def test_a_partition_that_was_paused_gives_what_is_left_of_it(topics: KafkaStage
         f"{topics.name}.paused",
         client_id="paused",
         static_id=None,
-        session_timeout_ms=6000,
+        session_timeout_ms=30_000,
         batch=100,
     )
     read = [0, 0]

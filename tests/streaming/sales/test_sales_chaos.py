@@ -30,6 +30,7 @@ def test_killed_and_frozen_instances_lose_nothing_and_double_nothing(
         chaos.kill()
         chaos.wait(2)
         chaos.end()
+        until(lambda: committed_total(stage, 4) > 6000, 120)
     finally:
         feeder.stop()
     stage.wait_until_done(90)

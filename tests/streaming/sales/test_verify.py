@@ -514,6 +514,16 @@ def test_instants() -> None:
     assert joined(["x", "--from", "-15m", "--show", "3"]) == ["x", "--from=-15m", "--show", "3"]
 
 
+# In small batches, so that there is a middle to be killed in.
+SLOWLY = """
+import sys
+from django.core.management import execute_from_command_line
+from streaming.sales.verify import batches
+batches.RECORDS = 20
+execute_from_command_line(["manage.py", "verify_sales", *sys.argv[1:]])
+"""
+
+
 @pytest.mark.django_db(transaction=True)
 def test_killed_in_the_middle_it_leaves_nothing(log: VerifyLog, settings: Any) -> None:
     records = log.take(written("A", each / 100) for each in range(20_000))
@@ -527,7 +537,7 @@ def test_killed_in_the_middle_it_leaves_nothing(log: VerifyLog, settings: Any) -
         "SALES_GROUP": log.group,
     }
     child = subprocess.Popen(
-        [sys.executable, "manage.py", "verify_sales", "--from", FROM],
+        [sys.executable, "-c", SLOWLY, "--from", FROM],
         env=environment,
         stdout=subprocess.DEVNULL,
     )

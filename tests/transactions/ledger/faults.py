@@ -98,7 +98,7 @@ def wait_for_health(process: Process, words: str | None) -> None:
         return words in (found.get("waiting_for") or "")
 
     try:
-        until(said, 45)
+        until(said, 60)
     except AssertionError:
         raise AssertionError(f"{words!r} not in {health(process)}\n{process.log}") from None
 

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ CREATE TABLE historical_transactions (
     id serial PRIMARY KEY, provider_id integer REFERENCES initial_data, transaction_value {kind}
 );
 """
+
+TRIES = 3
 
 
 def make_tables(connection: Any, kind: str = "numeric", *, sample: bool = True) -> None:
@@ -137,7 +139,7 @@ class LedgerStage:
     def kill(self, process: Process) -> None:
         """SIGKILL, and wait for its end."""
         process.send(signal.SIGKILL)
-        process.child.wait(10)
+        process.exit_code()
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a statement in a session of its own."""
@@ -158,7 +160,7 @@ class LedgerStage:
             )
         ]
 
-    def wait_for_rows(self, count: int, seconds: float = 60.0) -> None:
+    def wait_for_rows(self, count: int, seconds: float = 120.0) -> None:
         """Until that many are there, at least, and the queue is empty."""
         found: list[int] = [0, 0]
 
@@ -175,7 +177,7 @@ class LedgerStage:
                 f"{found[0]} rows of {count}, {found[1]} messages wait\n{self.logs()}"
             ) from None
 
-    def wait_for_minute(self, seconds: float = 75.0) -> tuple[Any, float, str]:
+    def wait_for_minute(self, seconds: float = 150.0) -> tuple[Any, float, str]:
         """The next real minute that is written: it, its lateness, why it failed."""
         last = "SELECT minute, lateness_seconds, failure FROM stockroom_ledger.runs" + (
             " ORDER BY minute DESC LIMIT 1"
@@ -183,6 +185,17 @@ class LedgerStage:
         before = self.query(last)
         found = until(lambda: [row for row in self.query(last) if row not in before], seconds)
         return found[0]  # type: ignore[return-value]
+
+    def wait_for_minute_that(self, ended: Callable[[str], bool]) -> tuple[Any, float, str]:
+        """The next one that ended as wanted, by its failure; the last of TRIES if none does.
+
+        A starved process may miss a minute, and says so.
+        """
+        for _ in range(TRIES):
+            found = self.wait_for_minute()
+            if ended(found[2]):
+                break
+        return found
 
     def balances(self) -> dict[str, str]:
         """What KeyDB shows."""

@@ -35,7 +35,7 @@ def test_the_thread_does_not_end_without_a_word(
     monkeypatch.setattr(summing, "add_up", broken)
     with pytest.raises(ArithmeticError):
         with MinuteThread(database_url, keydb_url) as thread:
-            until(thread.check, 10)
+            until(thread.check, 60)
 
 
 def test_postgres_away_is_said(keydb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

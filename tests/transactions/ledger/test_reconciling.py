@@ -242,7 +242,7 @@ def test_a_repair_beside_one_who_adds_up(ledger: Ledger) -> None:
             ledger.repair()
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
     assert not failures
     ledger.repair()
     ledger.assert_right()
@@ -277,7 +277,7 @@ def test_the_change_waits_for_what_is_just_being_added_up(ledger: Ledger) -> Non
         thread.start()
         until(lambda: waiting_for_a_table(ledger.url))
     ledger.connection.commit()
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     ledger.assert_right()
 

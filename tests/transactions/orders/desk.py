@@ -74,7 +74,7 @@ class Asking:
     def answered(self) -> bool:
         return bool(select.select([self._connection.sock], [], [], 0)[0])
 
-    def answer(self, seconds: float = 15.0) -> tuple[HTTPResponse, bytes]:
+    def answer(self, seconds: float = 60.0) -> tuple[HTTPResponse, bytes]:
         """The response and its body, which comes within `seconds`: sooner than a long wait ends."""
         until(lambda: self.answered, "the answer", seconds=seconds)
         response = self._connection.getresponse()

@@ -89,7 +89,7 @@ class OrdersStage:
     def kill(self, process: Process) -> None:
         """SIGKILL, and wait for its end."""
         process.send(signal.SIGKILL)
-        process.child.wait(10)
+        process.exit_code()
 
     def send(self, orders: Iterable[Order]) -> None:
         """Their messages, as the web process sends them."""

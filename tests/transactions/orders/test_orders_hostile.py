@@ -43,18 +43,18 @@ class TestGate:
         def wait() -> None:
             with gate.passed():
                 trying.set()
-                assert done.wait(20)
+                assert done.wait(60)
 
         with ThreadPoolExecutor(1) as pool:
             with pytest.raises(redis.TimeoutError, match="no answer"), gate.passed():
                 raise redis.TimeoutError("no answer")
             first = pool.submit(wait)
-            assert trying.wait(20)
+            assert trying.wait(60)
             for _ in range(2):
                 with pytest.raises(redis.TimeoutError, match="no answer"), gate.passed():
                     pytest.fail("two try at once")
             done.set()
-            first.result(20)
+            first.result(60)
         self.everybody_passes(gate)
 
     def test_what_redis_refuses_is_no_outage(self):

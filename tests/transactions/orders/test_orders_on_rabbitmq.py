@@ -99,7 +99,7 @@ def test_orders_of_a_killed_one_go_on_elsewhere(stage: OrdersStage, funded: redi
 def test_a_frozen_one_changes_nothing_when_it_wakes(
     stage: OrdersStage, funded: redis.Redis
 ) -> None:
-    first = stage.start(VERIFIER_MIN_SECONDS="0.5", VERIFIER_MAX_SECONDS="1")
+    first = stage.start(VERIFIER_MIN_SECONDS="5", VERIFIER_MAX_SECONDS="10")
     for number in range(50):
         make_order(f"user{number % 5 + 1}", 3)
     until(lambda: Order.objects.filter(status=OrderStatus.VERIFYING).exists())
@@ -189,7 +189,9 @@ def test_rabbitmq_restarted_meanwhile(
     stage: OrdersStage, funded: redis.Redis, rabbitmq: Engine
 ) -> None:
     """It brings all messages back; nothing is verified twice."""
-    process = stage.start(VERIFIER_MIN_SECONDS="1", VERIFIER_MAX_SECONDS="2")
+    # It may be starved while the broker starts: nobody else shall take its orders over.
+    patient = {"ORDERS_STALE_SECONDS": "60"}
+    process = stage.start(VERIFIER_MIN_SECONDS="1", VERIFIER_MAX_SECONDS="2", **patient)
     orders = [make_order(f"user{number % 5 + 1}") for number in range(50)]
     stage.send(orders)
     until(lambda: Order.objects.filter(status=OrderStatus.VERIFYING).exists())

@@ -128,7 +128,7 @@ class TestBesideConsumers:
                 assert reconciling.reconcile(book.client).drifts == 0
         finally:
             ended.set()
-            worker.join(30)
+            worker.join(60)
         assert failed == []
         accepted = Order.objects.filter(status="Accept", user="user1").count()
         assert book.credit("user1") == str(100_000_000 - 10 * accepted)

@@ -27,6 +27,7 @@ from .desk import Asking, Desk
 
 WEB_THREADS = 8
 WAITS = 200
+PATIENT = "tests.transactions.orders.patient_web:application"
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def server(site: Site) -> Iterator[Server]:
-    with Server(environment=site.environment) as server:
+    with Server(PATIENT, environment=site.environment) as server:
         yield server
 
 
@@ -267,7 +268,7 @@ def test_redis_is_away_for_a_while(
     headers = {"Cookie": site.cookie}
     decided, open_still = desk.place(), desk.place()
     with (
-        Server(environment={**site.environment, **valkey.variables()}) as server,
+        Server(PATIENT, environment={**site.environment, **valkey.variables()}) as server,
         Asking(server, path(decided), headers) as first,
         Asking(server, path(open_still), headers) as second,
     ):
@@ -287,7 +288,7 @@ def test_redis_is_away_for_a_while(
 
 def test_the_end_of_the_process_answers_all(site: Site, desk: Desk) -> None:
     orders = [desk.place() for _ in range(50)]
-    with Server(environment=site.environment) as server, ExitStack() as stack:
+    with Server(PATIENT, environment=site.environment) as server, ExitStack() as stack:
         askings = [
             stack.enter_context(Asking(server, path(order), {"Cookie": site.cookie}))
             for order in orders
@@ -297,5 +298,5 @@ def test_the_end_of_the_process_answers_all(site: Site, desk: Desk) -> None:
         os.kill(server.process.pid, signal.SIGTERM)
         assert {state(asking)["status"] for asking in askings} == {"verifying"}
         # Far less than the graceful time-out of 30 s.
-        assert server.exit_code(seconds=20) == 0
+        assert server.exit_code(seconds=25) == 0
         assert "Traceback" not in server.log()

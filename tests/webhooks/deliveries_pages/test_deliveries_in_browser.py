@@ -191,12 +191,13 @@ window.EventSource = class extends EventTarget {
 };
 """
 SAY = "([name, data]) => stream.dispatchEvent(new MessageEvent(name, { data }))"
+CALL = ["snapshot", '{"at": 1}']
 
 
 def news(page: Page) -> None:
     """The stream calls; the page has asked for its part again, and has it."""
     with page.expect_response(lambda each: "hx-request" in each.request.headers) as answer:
-        page.evaluate(SAY, ["snapshot", '{"at": 1}'])
+        page.evaluate(SAY, CALL)
     answer.value.finished()
     page.evaluate("new Promise((done) => setTimeout(done))")  # the answer's own handlers are done
 
@@ -251,8 +252,7 @@ def test_many_calls_of_the_stream_are_one_request(page, log, make_delivery):
     page.evaluate(SAY, ["stream-open", ""])
     expect(page.locator("#live-tag")).to_have_text("live")
     delivery = make_delivery(log[0].endpoint)
-    for _ in range(20):
-        page.evaluate(SAY, ["snapshot", '{"at": 1}'])
+    page.evaluate(f"(said) => {{ for (let n = 0; n < 20; n += 1) ({SAY})(said); }}", CALL)
     expect(page.locator(f"#row-{delivery.pk}")).to_be_visible()
     assert len(asked) <= 3  # at the opening, for the first call, for the rest
 
@@ -268,8 +268,9 @@ def test_the_first_delivery_ends_the_explanation(page, make_endpoint, make_deliv
 
 
 def test_retry_is_seen_through_to_its_answer(
-    page, make_endpoint, make_delivery, make_attempt, deliverer
+    page, make_endpoint, make_delivery, make_attempt, deliverer, settings
 ):
+    settings.WEBHOOK_RETRY_SECONDS = [3600]  # it is not sent again before the button is pressed
     with Receiver([status(503, "busy"), status(200, "taken")]) as receiver:
         endpoint = make_endpoint(receiver.address("/hook"), headers={"X-Key": "very-secret"})
         delivery = make_delivery(endpoint, "failed", last_status_code=500)
@@ -371,8 +372,10 @@ def test_axe_finds_no_serious_fault(page, log, scheme):
 
 def test_the_payload_is_copied_as_it_is_sent(page, browser_context, log):
     browser_context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.clock.install()
     page.goto(f"{LOG}{log[0].pk}/")
     shown = page.locator("#payload").inner_text()
+    page.clock.pause_at(page.evaluate("Date.now()") + 1000)  # "Copied" stays
     page.get_by_role("button", name="Copy the payload").click()
     expect(page.get_by_text("Copied")).to_be_visible()
     event = Event.objects.get(pk=log[0].event_id)
