@@ -1,7 +1,6 @@
 """`python -m config.demo run` and `remove`; called by the Makefile."""
 
 import argparse
-import fcntl
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import sys
 from config.demo.supervisor import DemoSupervisor
 from config.services.engine import EngineError
 from config.services.stack import PROJECT, Stack, StackError
+from config.services.state_folder import lock_of, make_ready, make_whole
 from config.services.supervisor import AT_ONCE, var_dir, with_env_file
 
 ASKED = "Remove the sample products, endpoint, shares, users, orders and ledger rows? Type yes: "
@@ -17,7 +17,9 @@ ASKED = "Remove the sample products, endpoint, shares, users, orders and ledger 
 def run() -> int:
     """Run the demo until a signal. Returns the exit code."""
     environment = with_env_file(os.environ)
-    return DemoSupervisor(var_dir(environment), environment, sys.stdout).run()
+    folder = var_dir(environment)
+    make_ready(folder, environment, print)
+    return DemoSupervisor(folder, environment, sys.stdout).run()
 
 
 def remove() -> int:
@@ -31,13 +33,13 @@ def remove() -> int:
     if not agreed:
         print("Nothing removed.")
         return 0
-    with (folder / "run.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            # It runs: `run.env` in its folder leads manage.py to its engines.
-            command = [sys.executable, "manage.py", "remove_demo", "--yes"]
-            return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
+    lock = lock_of(folder)
+    if lock is None:
+        # It runs: `run.env` in its folder leads manage.py to its engines.
+        command = [sys.executable, "manage.py", "remove_demo", "--yes"]
+        return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
+    with lock:
+        make_whole(folder, environment, print, AT_ONCE)
         with Stack(folder, environment, roles=(), engines=AT_ONCE, port=0) as stack:
             stack.start_engines(AT_ONCE)
             stack.prepare()
@@ -50,7 +52,7 @@ def main() -> int:
     parser.add_argument("command", choices=["run", "remove"])
     try:
         return run() if parser.parse_args().command == "run" else remove()
-    except (StackError, EngineError) as error:
+    except (StackError, EngineError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 

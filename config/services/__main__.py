@@ -4,10 +4,9 @@ import argparse
 import logging
 import os
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
-from config.services import backup, data_format, install, kafka, restore
+from config.services import backup, install, kafka, restore, state_folder
 from config.services.backup_file import BackupError
 from config.services.engine import EngineError
 from config.services.stack import ENGINES, PROJECT, StackError
@@ -19,24 +18,12 @@ def run() -> int:
     try:
         environment = with_env_file(os.environ)
         folder = var_dir(environment)
-        lock = _free_lock(folder)
-        if lock is not None:  # else it runs, and the supervisor says where
-            with lock:
-                restore.finish_cut(folder, print)
-                data_format.check(folder, environment)
+        state_folder.make_ready(folder, environment, print)
         supervisor = Supervisor(folder, environment, sys.stdout)
     except (StackError, EngineError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return supervisor.run()
-
-
-def _free_lock(folder: Path) -> ExitStack | None:
-    """The lock of the state folder; None where the supervisor will say why it can't be had."""
-    try:
-        return backup.lock_of(folder)
-    except OSError:
-        return None
 
 
 def make_backup(to: str) -> int:

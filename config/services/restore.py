@@ -4,37 +4,36 @@ All is made beside the present data, in `<var>/restoring`: whatever fails there 
 What was there before is kept in `<var>/replaced-…`.
 """
 
-import json
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import redis
 
+from config.services import data_format
 from config.services.backup import (
     COLD,
     FILES,
     POSTGRES_PART,
     VALKEY_PART,
     client_environment,
-    lock_of,
     secrets_of,
-    tool_version,
 )
 from config.services.backup_file import BackupError, Manifest, Reader, reading
+from config.services.data_format import STAMP
 from config.services.engine import EngineError
-from config.services.postgres import DATABASE, ROLE, Postgres, binary
+from config.services.postgres import DATABASE, ROLE, Postgres, binary, tool_version
 from config.services.spawn import kill_tree, spawn
 from config.services.stack import ENGINES, PROJECT, Stack, StackError
+from config.services.state_folder import MAKING, SWAP, finish_cut, lock_of, swap
 from config.services.valkey import Valkey
 
-MAKING, SWAP = "restoring", "restore.json"
 BROKER_SECRETS = ("RABBITMQ_PASSWORD", "ERLANG_COOKIE")
 LOAD_SECONDS = 3600.0
 POLL_SECONDS = 0.05
@@ -70,21 +69,16 @@ def restore(
             making.mkdir(mode=0o700)
             try:
                 _make(making, backup, var_dir, environment, say)
-                _swap(var_dir, names, say)
+                files = [name for name in (*FILES, STAMP) if (making / name).exists()]
+                swap(var_dir, [*names, *files], say)
+            except OSError as error:  # a full disk, most of all
+                begun = (var_dir / SWAP).exists()
+                what = "The next make run or restore goes on" if begun else "Nothing was changed"
+                raise BackupError(f"{var_dir} can't take it: {error}. {what}.") from error
             finally:
                 if not (var_dir / SWAP).exists():
                     shutil.rmtree(making, ignore_errors=True)
         _advise(var_dir, backup.manifest, say)
-
-
-def finish_cut(var_dir: Path, say: Say) -> None:
-    """Finish a restore that was killed while it put its folders in place; `make run` does so too.
-
-    The caller holds the lock of `var_dir`.
-    """
-    if (var_dir / SWAP).exists():
-        say("finishing the restore that was cut off")
-        _put_in_place(var_dir)
 
 
 def check_versions(manifest: Manifest, environment: Mapping[str, str]) -> None:
@@ -96,18 +90,33 @@ def check_versions(manifest: Manifest, environment: Mapping[str, str]) -> None:
             f"The backup is of PostgreSQL {dump.version}, this Stockroom brings {ours}: restore it"
             " with the Stockroom that made it, or a newer one."
         )
+    _check_brokers(manifest)
     unknown = [name for name in manifest.migrations if not _has_migration(name)]
     if unknown:
         raise BackupError(
             f"The backup was made by a newer Stockroom (its tables are at {unknown[-1]}): restore"
             " it with that one, or a newer one."
         )
-    for part in manifest.parts:
-        provides = ENGINES[part.engine].provides if part.engine else ()
-        if provides and all(environment.get(name) for name in provides):
+    for engine in filter(None, (part.engine for part in manifest.parts)):
+        if engine not in ENGINES:
+            raise BackupError(f"The backup was made by a newer Stockroom: it holds {engine!r}.")
+        if data_format.is_given(engine, environment):
+            name = ENGINES[engine].provides[0]
             raise BackupError(
-                f"The backup holds {part.engine}, but {provides[0]} names a server of yours: take"
+                f"The backup holds {engine}, but {name} names a server of yours: take"
                 " it out of .env to restore here, or see docs/data.md for that server."
+            )
+
+
+def _check_brokers(manifest: Manifest) -> None:
+    """Too old ones are restored: `make run` then says what to do."""
+    for engine, (name, _) in COLD.items():
+        part = manifest.part(name)
+        ours = data_format.VERSIONS[engine]() if part is not None else ""
+        if part is not None and ours and data_format.is_newer(part.version, ours):
+            raise BackupError(
+                f"The backup is of {data_format.NAMES[engine]} {part.version}, and {ours} is here,"
+                " which can't read it: restore it where that version or a newer one is."
             )
 
 
@@ -133,8 +142,7 @@ def _make(
     for engine, (name, data) in COLD.items():
         if name in held:
             say(f"{engine}: its folder")
-            with backup.open(name) as packed, tarfile.open(fileobj=packed, mode="r|gz") as tar:
-                tar.extractall(making / engine, filter="data")
+            _unpack(backup, name, making / engine)
             if not (making / engine / data).is_dir():
                 raise BackupError(f"{name} in it holds no {data}.")
     if VALKEY_PART in held:
@@ -149,15 +157,46 @@ def _make(
             say("PostgreSQL: bringing its tables up to date")
             stack.manage("migrate", "--noinput", "-v", "0")
         if {POSTGRES_PART, VALKEY_PART} <= held:
-            say("comparing credit and orders (reconcile_orders --deduct)")
-            try:
-                said = stack.manage("reconcile_orders", "--deduct")
-            except StackError as error:
-                # What is wrong was wrong before, and is the page's to show: no reason to keep
-                # all else away.
-                said = str(error)
-            for line in filter(None, said.strip().splitlines()):
-                say(f"  {line}")
+            _reconcile(stack, environment, say)
+    _write_versions(making, var_dir, manifest)
+
+
+def _unpack(backup: Reader, name: str, folder: Path) -> None:
+    try:
+        with backup.open(name) as packed, tarfile.open(fileobj=packed, mode="r|gz") as tar:
+            tar.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise BackupError(f"{name} in it can't be unpacked: {error}") from error
+
+
+def _reconcile(stack: Stack, environment: Mapping[str, str], say: Say) -> None:
+    """Take the cost of orders that Valkey's older part lacks, from our own Valkey alone."""
+    if environment.get("PRICES_REDIS_URL"):
+        # Its credit may be that of orders that go on elsewhere, if this is a restore on trial.
+        say(
+            "credit and orders are not compared: PRICES_REDIS_URL names a server of yours. Once it"
+            " is as it should be: manage.py reconcile_orders --deduct"
+        )
+        return
+    say("comparing credit and orders (reconcile_orders --deduct)")
+    try:
+        said = stack.manage("reconcile_orders", "--deduct")
+    except StackError as error:
+        # What is wrong was wrong before, and is the page's to show: no reason to keep all else
+        # away.
+        said = str(error)
+    for line in filter(None, said.strip().splitlines()):
+        say(f"  {line}")
+
+
+def _write_versions(making: Path, var_dir: Path, manifest: Manifest) -> None:
+    """Which versions have run on what will be in `var_dir`: brokers' files don't tell theirs."""
+    versions = data_format.recorded(var_dir)
+    for part in manifest.parts:
+        if part.engine:
+            cold = part.engine in COLD
+            versions[part.engine] = part.version if cold else data_format.VERSIONS[part.engine]()
+    data_format.write(making, versions)
 
 
 def manifest_has(manifest: Manifest, engine: str) -> bool:
@@ -249,35 +288,6 @@ def _load_postgres(making: Path, stack: Stack, backup: Reader) -> None:
         if code != 0:
             text = errors.read().decode(errors="replace").strip()
             raise BackupError(f"pg_restore failed: {text[-2000:]}")
-
-
-def _swap(var_dir: Path, names: list[str], say: Say) -> None:
-    """Put what was made in the place of what is there, so that a kill leaves both to go on with."""
-    for left in ("log", "static", "run.env", "run.lock"):
-        shutil.rmtree(var_dir / MAKING / left, ignore_errors=True)
-    aside = f"replaced-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
-    making = var_dir / SWAP
-    written = making.with_name(f"{SWAP}.new")
-    files = [name for name in FILES if (var_dir / MAKING / name).exists()]
-    written.write_text(json.dumps({"names": [*names, *files], "aside": aside}))
-    written.replace(making)
-    _put_in_place(var_dir)
-    if (var_dir / aside).is_dir():
-        say(f"what was there before is in {var_dir / aside}: delete it when all is well")
-
-
-def _put_in_place(var_dir: Path) -> None:
-    plan = json.loads((var_dir / SWAP).read_text())
-    aside = var_dir / plan["aside"]
-    for name in plan["names"]:
-        made, place = var_dir / MAKING / name, var_dir / name
-        if made.exists():  # else it is in place already
-            if place.exists():
-                aside.mkdir(mode=0o711, exist_ok=True)
-                place.rename(aside / name)
-            made.rename(place)
-    (var_dir / SWAP).unlink()
-    shutil.rmtree(var_dir / MAKING, ignore_errors=True)
 
 
 def _advise(var_dir: Path, manifest: Manifest, say: Say) -> None:

@@ -9,7 +9,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ import pytest
 import redis
 
 from config.services import backup, restore
-from config.services.backup_file import BackupError, reading, writing
+from config.services.backup_file import BackupError, Part, reading, writing
+from config.services.engine import Engine
 from config.services.stack import PROJECT, Stack
+from config.services.valkey import Valkey
 from tests.running import NOT_PASSED_ON
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in NOT_PASSED_ON}
@@ -224,6 +226,55 @@ def test_a_stopped_stockroom_is_backed_up_with_its_brokers(
     assert not any("not in it" in line for line in said)
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"REDIS_URL"},
+        {"PRICES_REDIS_URL"},
+        {"REDIS_URL", "PRICES_REDIS_URL"},
+        {"KEYDB_URL", "LEDGER_DATABASE_URL", "AMQP_URL", "KAFKA_BOOTSTRAP_SERVERS"},
+    ],
+    ids=lambda names: "+".join(sorted(names)),
+)
+def test_what_is_in_our_valkey_is_in_it_and_all_others_are_named(
+    engine_folder: Path, others: set[str]
+) -> None:
+    """Valkey is ours while one of its three addresses is."""
+    given = {name: f"redis://:secret@elsewhere/{name}" for name in {*others, "DATABASE_URL"}}
+    engine = Valkey(engine_folder)
+    engine.start()
+    engine.close()
+    for name in ("kafka/topics", "rabbitmq/mnesia"):  # left from before
+        (engine_folder / name).mkdir(parents=True)
+    said: list[str] = []
+    environment = {**ENVIRONMENT, "AMQP_URL": "amqp://elsewhere", **given}
+    path = backup.backup(engine_folder, engine_folder / "to", environment, said.append)
+    with reading(path) as found:
+        names = {part.name for part in found.manifest.parts if part.engine}
+    kafka = set() if "KAFKA_BOOTSTRAP_SERVERS" in others else {"kafka.tar.gz"}
+    assert names == {"valkey.rdb", *kafka}
+    told = {line.split()[0] for line in said if "not Stockroom's own" in line}
+    assert told == {*given, "AMQP_URL"}
+
+
+def test_a_restore_leaves_credit_alone_that_is_on_a_server_of_others(
+    backed_up: dict[str, Any], own_valkey: Callable[[], Engine], engine_folder: Path
+) -> None:
+    """Tried with the .env of a Stockroom that goes on: its credit lacks nothing."""
+    live = own_valkey().variables()["PRICES_REDIS_URL"]
+    with redis.from_url(live) as client:
+        client.set("user1", '{"id": 1, "credit": 10}')
+    said: list[str] = []
+    fresh = engine_folder / "fresh"
+    fresh.mkdir()
+    environment = {**ENVIRONMENT, "PRICES_REDIS_URL": live}
+    restore.restore(fresh, backed_up["path"], environment, no_question, said.append)
+    with redis.from_url(live) as client:
+        assert client.get("user1") == b'{"id": 1, "credit": 10}'
+        assert client.keys() == [b"user1"]
+    assert any("PRICES_REDIS_URL names a server of yours" in line for line in said), said
+
+
 def test_a_killed_backup_leaves_nothing_that_looks_whole(
     backed_up: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -284,26 +335,12 @@ def test_a_newer_backup_is_refused(backed_up: dict[str, Any]) -> None:
     parts = [type(p)(**{**vars(p), "version": "19.1"}) for p in manifest.parts if p.engine]
     with pytest.raises(BackupError, match=r"PostgreSQL 19\.1"):
         restore.check_versions(type(manifest)(**{**vars(manifest), "parts": parts}), ENVIRONMENT)
+    for engine, name in (("kafka", "kafka.tar.gz"), ("rabbitmq", "rabbitmq.tar.gz"), ("x", "x")):
+        parts = [Part(name, engine, "99.1.0", 0, "")]
+        with pytest.raises(BackupError, match=r"99\.1\.0|holds 'x'"):
+            restore.check_versions(type(manifest)(**{**vars(manifest), "parts": parts}), {})
     with pytest.raises(BackupError, match="DATABASE_URL names a server of yours"):
         restore.check_versions(manifest, {"DATABASE_URL": "postgresql://elsewhere/x"})
-
-
-def test_a_swap_that_was_cut_is_finished(tmp_path: Path) -> None:
-    """Killed after the present data went aside and before the new came in its place."""
-    for name, text in (
-        ("restoring/postgres", "new"),
-        ("restoring/valkey", "new"),
-        ("valkey", "old"),
-    ):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "data").write_text(text)
-    plan = {"names": ["postgres", "valkey"], "aside": "replaced-then"}
-    (tmp_path / "restore.json").write_text(json.dumps(plan))
-    restore.finish_cut(tmp_path, print)
-    assert (tmp_path / "postgres" / "data").read_text() == "new"
-    assert (tmp_path / "valkey" / "data").read_text() == "new"
-    assert (tmp_path / "replaced-then" / "valkey" / "data").read_text() == "old"
-    assert not (tmp_path / "restoring").exists() and not (tmp_path / "restore.json").exists()
 
 
 def test_a_running_stockroom_is_not_restored_over(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from config.services import data_format
-from config.services.backup import tool_version
 from config.services.engine import Engine, EngineError
 from config.services.kafka import KAFKA
+from config.services.postgres import tool_version
 
 PROJECT = Path(__file__).resolve().parents[2]
 META = "version=1\ncluster.id=abc\nnode.id=1\ndirectory.id=x\n"
@@ -119,6 +119,33 @@ def test_all_engines_are_told_of_at_once_and_others_servers_are_not(tmp_path: Pa
     with pytest.raises(EngineError) as found:
         data_format.check(tmp_path, {"DATABASE_URL": "postgresql://elsewhere/x"})
     assert "PostgreSQL" not in str(found.value)
+
+
+def test_only_engines_that_are_to_be_started_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "rabbitmq/mnesia").mkdir(parents=True)
+    written(tmp_path / "engines.json", '{"rabbitmq": "1.0.0"}')
+    for given in ({}, {"STOCKROOM_ENGINES": ""}, {"STOCKROOM_ENGINES": "postgres, rabbitmq"}):
+        with pytest.raises(EngineError, match=r"RabbitMQ 1\.0\.0"):
+            data_format.check(tmp_path, given)
+    data_format.check(tmp_path, {"STOCKROOM_ENGINES": "postgres, valkey"})
+    data_format.check(tmp_path, {}, ("postgres",))
+    assert data_format.recorded(tmp_path).keys() == {"rabbitmq", "postgres", "valkey"}
+    assert data_format.recorded(tmp_path)["rabbitmq"] == "1.0.0"
+
+
+def test_a_version_stays_known_while_its_program_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(data_format.VERSIONS, "rabbitmq", lambda: "")
+    written(tmp_path / "engines.json", f'{{"rabbitmq": "{data_format.rabbitmq_version()}"}}')
+    (tmp_path / "rabbitmq/mnesia").mkdir(parents=True)
+    assert said(tmp_path) == ""
+    assert data_format.recorded(tmp_path)["rabbitmq"] == data_format.rabbitmq_version()
+    # But not that of data which are gone: the next are of whichever is installed then.
+    (tmp_path / "rabbitmq/mnesia").rmdir()
+    (tmp_path / "rabbitmq").rmdir()
+    assert said(tmp_path) == ""
+    assert data_format.recorded(tmp_path)["rabbitmq"] == ""
 
 
 def test_make_run_ends_with_it_and_without_a_stack_trace(engine_folder: Path) -> None:

@@ -21,13 +21,14 @@ ENGINE_VARIABLES = (
     *("DATABASE_URL", "REDIS_URL", "PRICES_REDIS_URL", "KEYDB_URL"),
     *("KAFKA_BOOTSTRAP_SERVERS", "AMQP_URL", "SECRET_KEY", "PORT"),
 )
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 
 
 class Run:
     """A running `run`, its lines as they come."""
 
     def __init__(self, var_dir: Path) -> None:
+        self._var_dir = var_dir
         environment = {k: v for k, v in os.environ.items() if k not in ENGINE_VARIABLES}
         environment |= {"STOCKROOM_VAR": str(var_dir), "STOCKROOM_ENGINES": "postgres,valkey"}
         self.process = subprocess.Popen(
@@ -73,7 +74,12 @@ class Run:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(180)
+
+    def logged(self, name: str) -> str:
+        """What that process has written so far."""
+        log = self._var_dir / "log" / f"{name}.log"
+        return log.read_text() if log.exists() else ""
 
 
 @pytest.fixture
@@ -93,17 +99,17 @@ def test_it_serves_keeps_its_data_and_leaves_nothing(engine_folder: Path, runs: 
     with urllib.request.urlopen(f"{address}/healthz", timeout=60) as response:
         assert response.status == 200
     assert (engine_folder / "run.env").exists()
-    until(lambda: "ready" in (engine_folder / "log" / "worker.1.log").read_text())
-    until(lambda: "ready" in (engine_folder / "log" / "performance.1.log").read_text())
+    until(lambda: "ready" in first.logged("worker.1"))
+    until(lambda: "ready" in first.logged("performance.1"))
     # This run has no Kafka: its consumers wait and say for what.
-    until(lambda: "sales waits: No Kafka" in (engine_folder / "log" / "sales.1.log").read_text())
-    until(lambda: "prices waits: No Kafka" in (engine_folder / "log" / "prices.1.log").read_text())
+    until(lambda: "sales waits: No Kafka" in first.logged("sales.1"))
+    until(lambda: "prices waits: No Kafka" in first.logged("prices.1"))
 
     # A second one in the same folder is refused and says where the first is.
     second = Run(engine_folder)
     runs.append(second)
     assert second.process.wait(60) == 1
-    assert f"already running at {address}" in until(second.text)
+    until(lambda: f"already running at {address}" in second.text())
 
     pids = first.pids()
     assert first.end(signal.SIGINT) == 0
