@@ -52,6 +52,7 @@ WAITING = {
     "/api/orders/": "transactions.orders.waiting.Waits",
 }
 PROBES = ("/healthz", "/readyz")
+PROBES_NEED_NOT = (b"cookie", b"host")
 PROBE_THREADS = 2
 # Where a body may be as large as an upload, and the setting that says how large that is. Elsewhere
 # it is a form's or a JSON document's.
@@ -144,8 +145,10 @@ class Web:
         return self._downloads if path.endswith(DOWNLOADS) else self._pages
 
     async def _probe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # With a browser's cookie the login middleware would ask the database who this is.
-        headers = [(name, value) for name, value in scope["headers"] if name != b"cookie"]
+        # With a browser's cookie the login middleware would ask the database who this is. Probes
+        # come by address (127.0.0.1, a container's), whatever names are allowed; no answer has it.
+        headers = [(name, value) for name, value in scope["headers"] if name not in PROBES_NEED_NOT]
+        headers.append((b"host", _allowed_host()))
         await self._probes({**scope, "headers": headers}, receive, send)
 
     async def _transfer(self, scope: Scope, body: Body, exchange: Exchange) -> None:
@@ -186,6 +189,11 @@ def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     `X_Forwarded_For` and `X-Forwarded-For` become the same variable; proxies check only the second.
     """
     return [(name, value) for name, value in scope["headers"] if b"_" not in name]
+
+
+def _allowed_host() -> bytes:
+    first = next(iter(settings.ALLOWED_HOSTS), "*")
+    return b"localhost" if first == "*" else first.removeprefix(".").encode()
 
 
 async def _refuse(refusal: Refused, scope: Scope, exchange: Exchange) -> None:

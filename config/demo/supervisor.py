@@ -4,7 +4,7 @@ import sys
 import threading
 
 from config.services.process import Process
-from config.services.stack import PROJECT, Stack
+from config.services.stack import PROJECT, Stack, StackError
 from config.services.supervisor import Supervisor
 
 NEEDS = {
@@ -26,6 +26,8 @@ class DemoSupervisor(Supervisor):
     """As `make run`; once web is up data are made, and each generator starts with its engine."""
 
     def _bring_up(self, stack: Stack) -> None:
+        if stack.secure:
+            raise StackError("SECURE is on: sample data are for a Stockroom of your own")
         self._seeded = threading.Event()
         self._joined: set[str] = set()
         super()._bring_up(stack)

@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from marshmallow.fields import Boolean
+
 from config.services import env_file
 from config.services.engine import Engine, EngineError
 from config.services.kafka import Kafka
@@ -45,6 +47,12 @@ COMMAND_SECONDS = 600.0
 READY_SECONDS = 240.0  # on a machine that does much else
 ENGINE_BACKOFF_SECONDS = (1.0, 30.0)
 MAX_WEB_PROCESSES = 64
+WEBHOOKS_HERE = {
+    "WEBHOOK_ALLOW_HTTP": "1",
+    "WEBHOOK_PORTS": "",
+    "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+}
+"""Receivers that are tried out on this machine, on any port; not where others reach Stockroom."""
 
 
 class StackError(RuntimeError):
@@ -71,6 +79,7 @@ class Stack:
     ) -> None:
         """`environment` is what the processes get, with our addresses and defaults added to it.
 
+        An empty variable counts as not given, but for those of webhooks: empty means none there.
         `roles` may name a role more than once. `port` is that of web: 0 for any free one, None for
         PORT in `environment`, else 8000 or the next free. Raises StackError when it can't be had,
         an engine's name is unknown, WEB_CONCURRENCY is wrong or `var_dir` can't be written to;
@@ -78,7 +87,10 @@ class Stack:
         """
         self.var_dir = writable(var_dir)
         self.output = output or Output(self.var_dir / "log", None)
-        self._base = {key: value for key, value in environment.items() if value}
+        self._base = {
+            name: value for name, value in environment.items() if value or name in WEBHOOKS_HERE
+        }
+        self.secure = self._base.get("SECURE", "0") not in Boolean.falsy
         self.engines: dict[str, Engine] = {}
         self._started: set[str] = set()
         self._stopping = threading.Event()
@@ -124,10 +136,7 @@ class Stack:
             "DEBUG": "0",
             "SECURE": "0",  # plain http on this machine
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
-            # Receivers of webhooks that are tried out on this machine, on any port.
-            "WEBHOOK_ALLOW_HTTP": "1",
-            "WEBHOOK_PORTS": "",
-            "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+            **({} if self.secure else WEBHOOKS_HERE),
             "DJANGO_SETTINGS_MODULE": "config.settings",
             **given,
             **self._base,

@@ -27,6 +27,9 @@ TOOLS: dict[str, Callable[[], list[install.Tool]]] = {
     "rabbitmq": lambda: [install.RABBITMQ],
 }
 POLL_SECONDS = 0.2
+NO_ACCOUNT = """\
+SECURE is on: no demo account is made.
+The first admin: .venv/bin/python manage.py createsuperuser"""
 
 
 class Supervisor:
@@ -99,7 +102,7 @@ class Supervisor:
         brokers = [n for n in stack.engines if n not in AT_ONCE]
         stack.prepare()
         stack.start_processes()
-        account = stack.manage("ensure_demo")  # while web starts
+        account = demo_account(stack)  # while web starts
         stack.wait_ready()
         self._announce(stack, account)
         for name in brokers:
@@ -183,6 +186,11 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         for line in record.getMessage().splitlines():
             self._lines.line(NAME, line)
+
+
+def demo_account(stack: Stack) -> str:
+    """Lines for people on the demo account, made where it is missing; none where SECURE is on."""
+    return NO_ACCOUNT if stack.secure else stack.manage("ensure_demo")
 
 
 def with_env_file(environment: Mapping[str, str], path: Path = PROJECT / ".env") -> dict[str, str]:

@@ -7,13 +7,17 @@
 import copy
 import json
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
+import redis
 import yaml
 from jsonschema import Draft202012Validator
 
-from config.services.processes import ROLES
+from config.services.processes import ROLES, roles
+from tests.docs import texts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -111,6 +115,53 @@ def test_gunicorn_and_stops_have_the_time_they_need(services):
         assert grace > settings.CONSUMER_DRAIN_SECONDS + 5
     assert "--graceful-timeout 10 " in services["web"]["command"]
     assert services["web"]["stop_grace_period"] == "20s"
+
+
+def test_it_waits_as_long_as_make_run_before_it_kills(services):
+    for name, role in roles(ROOT, {}, 3).items():
+        assert services[name]["stop_grace_period"] == f"{role.stop_seconds:g}s"
+
+
+def test_what_stands_in_the_env_file_reaches_ours_alone(services):
+    for name, service in services.items():
+        wanted = None if name in ENGINES else [{"path": ".env", "required": False}]
+        assert service.get("env_file") == wanted
+        if wanted:
+            # The image has its static files there, and prefork can host no consumers.
+            assert service["environment"]["STOCKROOM_VAR"] == "/app/var"
+            assert service["environment"]["CONSUMERS"] == ""
+    assert "STOCKROOM_VAR=/app/var" in (ROOT / "Dockerfile").read_text()
+
+
+def of_docs(begins: str) -> str:
+    """The script in quotes of the one command of docs/data.md that begins so."""
+    found = [
+        command.text
+        for block in texts.shell_blocks()
+        if block.place.startswith("docs/data.md")
+        for command in texts.commands(block)
+        if command.text.startswith(begins)
+    ]
+    assert len(found) == 1
+    (script,) = [word for word in shlex.split(found[0]) if " " in word]
+    return script
+
+
+def test_a_copy_of_redis_takes_the_place_of_what_is_there(own_valkey):
+    script = of_docs("docker compose run --rm -T valkey sh -ec ")
+    copied, restored = own_valkey(), own_valkey()
+    for engine, key in ((copied, "kept"), (restored, "gone")):
+        with redis.from_url(engine.variables()["PRICES_REDIS_URL"]) as client:
+            client.set(key, "1")
+            client.save()
+    restored.stop()
+    with (copied.data_dir / "dump.rdb").open("rb") as file:
+        subprocess.run(["sh", "-ec", script], cwd=restored.data_dir, stdin=file, check=True)
+    for _ in range(2):  # also from what it writes itself
+        restored.start()
+        with redis.from_url(restored.variables()["PRICES_REDIS_URL"]) as client:
+            assert client.keys() == [b"kept"]
+        restored.stop()
 
 
 def test_its_variables_are_known_or_secrets_of_its_engines(compose):

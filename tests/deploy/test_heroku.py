@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.procfile import lines
+from tests.docs import texts
 
 ROOT = Path(__file__).resolve().parents[2]
 # https://devcenter.heroku.com/articles/app-json-schema, 2024-12-03
@@ -43,6 +45,23 @@ def test_its_variables_are_documented(app):
     documented = (ROOT / ".env.example").read_text()
     for name in app["env"]:
         assert f"#{name}=" in documented
+
+
+def test_the_commands_of_the_docs_order_the_same(app):
+    (block,) = [block for block in texts.shell_blocks() if "heroku create" in block.text]
+    assert f"--stack {app['stack']}" in block.text
+    plans = re.findall(r"^heroku addons:create (\S+)", block.text, re.M)
+    assert plans == [each["plan"] for each in app["addons"]]
+    before, _, after = block.text.partition("git push")
+    assert all(word not in after for word in ("addons:create", "config:set"))
+    given = dict(re.findall(r" ([A-Z_]+)=(\S+)", before))
+    assert given.pop("SECRET_KEY").startswith('"$(head')
+    assert given == {name: each["value"] for name, each in app["env"].items() if "value" in each}
+    (scaled,) = re.findall(r"heroku ps:scale (.+)", after)
+    wanted = [
+        f"{name}={each['quantity']}:{each['size']}" for name, each in app["formation"].items()
+    ]
+    assert scaled.split() == wanted
 
 
 def test_its_add_ons_bring_what_is_required(app):

@@ -44,6 +44,13 @@ def test_it_has_two_stages_of_one_pinned_python_and_leaves_the_first_behind(step
     assert "--from=packages /opt/venv /opt/venv" in texts(steps, "COPY")
 
 
+def test_all_ways_take_the_same_python(steps):
+    wanted = (ROOT / ".python-version").read_text().strip()
+    (version,) = texts(steps, "ARG")
+    assert version.startswith(f"PYTHON={wanted}.")
+    assert f"python{wanted} " in (ROOT / "docs/deploy.md").read_text()
+
+
 def test_what_it_copies_is_there_and_not_ignored(steps):
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     for source, _ in copied(steps):
@@ -72,6 +79,7 @@ def test_no_package_of_development_and_no_embedded_engine_gets_in(steps):
     assert "requirements-dev" not in install
     pattern = shlex.split(install)[2]
     lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert "-c constraints.txt" in lines, "Heroku reads requirements.txt alone"
     gone = [line for line in lines if re.match(pattern, line)]
     assert [line.split("==")[0].replace("-", "_") for line in gone] == list(LEFT_OUT)
 

@@ -4,8 +4,10 @@ import os
 import signal
 import socket
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -90,6 +92,13 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def is_ready(port: str) -> bool:
+    with suppress(urllib.error.HTTPError):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            return answer.status == 200
+    return False
+
+
 def connections(of: str, url: str) -> int:
     with psycopg2.connect(url) as asking, asking.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [of])
@@ -120,8 +129,7 @@ def test_each_line_gets_ready_and_ends_well(start, environment, tmp_path):
         until(lambda name=name, words=words: dynos[name].says(words))
         until(lambda words=words: dynos["worker"].says(words))
     live.close()
-    with urllib.request.urlopen(f"http://127.0.0.1:{environment['PORT']}/readyz") as answer:
-        assert answer.status == 200
+    until(lambda: is_ready(environment["PORT"]))
     # Everything on one dyno, at work: sweeps come twice a second.
     counts = [connections("worker", environment["DATABASE_URL"]) for _ in range(40)]
     assert 0 < max(counts) <= MOST_CONNECTIONS

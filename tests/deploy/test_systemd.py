@@ -1,7 +1,9 @@
 """The systemd units, by systemd's own check where it is there, and what runs a role."""
 
 import configparser
+import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -45,6 +47,23 @@ def test_a_role_has_the_time_it_needs_to_end_and_comes_back():
     assert (service["Restart"], service["KillMode"]) == ("always", "mixed")
     assert service["ExecStart"].split() == ["/srv/stockroom/deploy/role", "%i"]
     assert service["User"] != "root"
+
+
+@pytest.mark.parametrize(("role", "reloads"), [("web", True), ("sales", False)])
+def test_web_alone_can_be_told_to_start_new_processes(role: str, reloads: bool):
+    command = unit("stockroom@.service")["Service"]["ExecReload"].replace("%i", role)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            done = subprocess.run(
+                shlex.split(command), env={"MAINPID": str(child.pid)}, check=False
+            )
+            assert (done.returncode == 0) is reloads
+            if not reloads:
+                assert child.poll() is None
+                child.kill()
+            assert child.wait(60) == -(signal.SIGHUP if reloads else signal.SIGKILL)
+        finally:
+            child.kill()
 
 
 def test_it_runs_the_line_of_the_procfile_in_its_own_place(tmp_path):

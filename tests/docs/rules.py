@@ -115,8 +115,9 @@ def check_celery(text: str) -> None:
 
 def check_compose(text: str) -> None:
     assert re.match(r"docker compose (up|run|build|stop|exec)\b", text)
-    named = re.findall(r"--scale (\w+)=|run --rm (\S+)|exec -T (\S+)|up ([a-z]\S+)", text)
-    found = {name for names in named for name in names if name and not name.startswith("-")}
+    named = re.findall(r"--scale (\w+)=|(?:run|exec)(?: --?\w+)* (\w\S*)", text)
+    named += [("", name) for line in re.findall(r"\bup((?: \S+)+)", text) for name in line.split()]
+    found = {name for names in named for name in names if name and not re.match("-|[a-z]+=", name)}
     assert found <= services()
     if MANAGE.search(text):
         check_manage(text)
@@ -125,12 +126,12 @@ def check_compose(text: str) -> None:
 def check_heroku(text: str) -> None:
     if match := re.match(r"heroku ps:scale (.+)", text):
         assert set(re.findall(r"(\w+)=\d+", match[1])) <= processes()
-    elif match := re.match(r"heroku config:set (\w+)=", text):
-        assert match[1] in known_variables()
+    elif text.startswith("heroku config:set "):
+        assert set(re.findall(r" (\w+)=", text)) <= known_variables()
     elif text.startswith("heroku run "):
         check_manage(text)
     else:
-        known = "create|rollback|maintenance:on|kafka:(topics|consumer-groups):create"
+        known = "create|addons:create|rollback|maintenance:on|kafka:(topics|consumer-groups):create"
         assert re.match(rf"heroku ({known}|pg:backups:\w+|redis:cli)\b", text)
 
 
@@ -139,6 +140,14 @@ def check_systemctl(text: str) -> None:
     assert set(re.findall(r"\S+\.target", text)) <= units and "stockroom@.service" in units
     for roles in re.findall(r"stockroom@\{?([\w,]+)", text):
         assert set(roles.split(",")) <= processes()
+
+
+def check_systemd_run(text: str) -> None:
+    """As the units run it: their user, folder and variables."""
+    unit = (ROOT / "deploy/systemd/stockroom@.service").read_text().splitlines()
+    given = [f"Environment={each}" for each in re.findall(r" -E (\S+)", text)]
+    assert {*re.findall(r" -p (\S+)", text), *given} <= set(unit)
+    check_manage(text)
 
 
 def check_files(text: str) -> None:
@@ -178,6 +187,7 @@ RULES = (
     Rule(r"docker compose ", check_compose, here=False, reason="no container engine"),
     Rule(r"heroku ", check_heroku, here=False, reason="no Heroku"),
     Rule(r"systemctl ", check_systemctl, here=False, reason="no systemd; tests/deploy"),
+    Rule(r"systemd-run ", check_systemd_run, here=False, reason="no systemd"),
     Rule(r"(journalctl|useradd|git|cd) ", unchecked, here=False, reason="the machine's own"),
     Rule(r"(install|cp) ", check_files, here=False, reason="changes the machine"),
     Rule(r"python3\.11 -m venv |\.venv/bin/pip ", check_files, here=False, reason="downloads"),

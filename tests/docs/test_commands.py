@@ -60,7 +60,11 @@ class TestEachIsKnown:
             "celery -A config.celery worker --consumer nobody",
             "docker compose up --scale nobody=2",
             "heroku ps:scale nobody=1",
+            "docker compose run --rm -T nobody true",
+            "docker compose up -d nobody",
+            "heroku config:set WEB_THREADS=4 NO_SUCH_VARIABLE=1",
             "systemctl enable stockroom@nobody",
+            "systemd-run -p User=nobody .venv/bin/python manage.py migrate",
             "cp deploy/nothing /etc",
         ],
     )

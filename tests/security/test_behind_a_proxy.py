@@ -119,6 +119,14 @@ def test_another_host_is_refused_and_never_repeated(secured, host):
             assert "evil" not in answer.text + json.dumps(dict(answer.headers))
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_come_by_any_address(secured, path):
+    for host in ("10.0.0.7:8000", "127.0.0.1", "evil.example"):
+        answer = secured.ask("GET", path, secure=False, headers={"Host": host})
+        assert answer.status_code == 200, answer.text
+        assert "evil" not in answer.text + json.dumps(dict(answer.headers))
+
+
 def test_a_forwarded_host_counts_for_nothing(secured):
     answer = secured.api(
         "POST",

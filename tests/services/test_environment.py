@@ -12,8 +12,8 @@ from environs import Env
 
 from config.services import env_file
 from config.services.secret_file import secret
-from config.services.stack import ENGINES, PROJECT, Stack, StackError
-from config.services.supervisor import var_dir, with_env_file
+from config.services.stack import ENGINES, PROJECT, WEBHOOKS_HERE, Stack, StackError
+from config.services.supervisor import demo_account, var_dir, with_env_file
 
 VALKEY = {"REDIS_URL": "redis://h/0", "PRICES_REDIS_URL": "redis://h/1", "KEYDB_URL": "redis://h/2"}
 
@@ -41,6 +41,37 @@ def test_valkey_stays_for_the_addresses_that_are_not_given(tmp_path: Path) -> No
 def test_an_empty_variable_counts_as_not_given(tmp_path: Path) -> None:
     with Stack(tmp_path, {"DATABASE_URL": ""}, port=0) as stack:
         assert stack.environment["DATABASE_URL"].startswith("postgresql://stockroom:")
+
+
+@pytest.mark.parametrize("secure", [None, "", "0", "no"])
+def test_receivers_on_this_machine_are_for_plain_http(tmp_path: Path, secure: str | None) -> None:
+    with Stack(tmp_path, {} if secure is None else {"SECURE": secure}, port=0) as stack:
+        assert not stack.secure
+        assert WEBHOOKS_HERE.items() <= stack.environment.items()
+
+
+@pytest.mark.parametrize("secure", ["1", "yes", "True", "nonsense"])
+def test_where_others_reach_it_no_webhook_reaches_this_machine(tmp_path: Path, secure: str) -> None:
+    with Stack(tmp_path, {"SECURE": secure, "WEBHOOK_PORTS": "443"}, port=0) as stack:
+        assert stack.secure
+        assert WEBHOOKS_HERE.keys() & stack.environment.keys() == {"WEBHOOK_PORTS"}
+        assert stack.environment["WEBHOOK_PORTS"] == "443"
+
+
+@pytest.mark.parametrize("secure", ["0", "1"])
+def test_the_networks_of_webhooks_can_be_emptied(tmp_path: Path, secure: str) -> None:
+    given = {"SECURE": secure, "WEBHOOK_ALLOWED_NETWORKS": "", "WEBHOOK_PORTS": ""}
+    with Stack(tmp_path, given, port=0) as stack:
+        assert given.items() <= stack.environment.items()
+
+
+def test_a_demo_account_is_made_for_plain_http_only(tmp_path: Path) -> None:
+    with Stack(tmp_path / "others", {"SECURE": "1"}, port=0) as stack:
+        assert "createsuperuser" in demo_account(stack)
+    with Stack(tmp_path / "here", {}, port=0) as stack:
+        stack.stop()  # so that no manage.py runs
+        with pytest.raises(StackError, match="Stopping"):
+            demo_account(stack)
 
 
 def test_engines_can_be_limited(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from django.db import connection, connections
+from django.http.request import validate_host
 from django.test import Client
 
-from config import health
+from config import asgi, health
 from config.services.engine import Engine
 from config.services.ports import LOOPBACK, Port
 
@@ -55,6 +56,12 @@ def ready() -> tuple[int, dict]:
     answer = Client().get("/readyz")
     assert SECRET not in answer.content.decode()
     return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("names", [["shop.example", "localhost"], [".shop.example"], ["*"]])
+def test_a_probe_has_a_host_that_is_allowed(settings, names: list[str]) -> None:
+    settings.ALLOWED_HOSTS = names
+    assert validate_host(asgi._allowed_host().decode(), names)
 
 
 def test_alive_needs_no_engine_and_no_login() -> None:
