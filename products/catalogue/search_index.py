@@ -40,7 +40,9 @@ State = Literal["ready", "building", "missing"]
 
 BUILDER = 0x53_54_4B_52  # number of the advisory lock that a builder holds
 MEMORY = "256MB"  # a quarter less time than with the default 64 MB
-DROP_LOCK_MS = 500  # a page waits no longer than this for a drop that waits for a search
+# A page waits no longer than this for a drop that waits for a search. Above deadlock_timeout (1 s),
+# after which PostgreSQL ends an autovacuum that stands in the way, else it may stand for minutes.
+DROP_LOCK_MS = 1_500
 
 
 def state() -> State:

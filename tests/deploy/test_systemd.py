@@ -49,10 +49,15 @@ def test_a_role_has_the_time_it_needs_to_end_and_comes_back():
     assert service["User"] != "root"
 
 
+def hears_of_hangups() -> None:
+    """Under `nohup` all children inherit deaf ears."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("role", "reloads"), [("web", True), ("sales", False)])
 def test_web_alone_can_be_told_to_start_new_processes(role: str, reloads: bool):
     command = unit("stockroom@.service")["Service"]["ExecReload"].replace("%i", role)
-    with subprocess.Popen(["sleep", "60"]) as child:
+    with subprocess.Popen(["sleep", "60"], preexec_fn=hears_of_hangups) as child:
         try:
             done = subprocess.run(
                 shlex.split(command), env={"MAINPID": str(child.pid)}, check=False
