@@ -9,25 +9,12 @@ from django.conf import settings
 from django.db import connection
 from django.urls import reverse
 
+from webhooks.deliveries.backlog import COUNTED_AT_MOST, DUE
 from webhooks.models import Endpoint
 
-COUNTED_AT_MOST = 10_000  # a larger count stops there
-
-# As claims.DUE has it; what a pause or a change of its endpoint held back counts from its end.
-# Endpoints that are held back (circuit open, Retry-After) are not due.
-DUE = """
+WAITING = f"""
 SELECT count(*), extract(epoch FROM statement_timestamp() - min(since))::float FROM (
-    SELECT due.since FROM webhooks_endpoint n JOIN webhooks_health h ON h.endpoint_id = n.id
-    CROSS JOIN LATERAL (
-        SELECT greatest(d.next_attempt_at, h.held_until, n.updated_at) AS since
-        FROM webhooks_delivery d
-        WHERE d.endpoint_id = n.id AND d.state = 'pending'
-            AND d.next_attempt_at <= statement_timestamp()
-        ORDER BY d.next_attempt_at LIMIT %(most)s
-    ) due
-    WHERE n.enabled AND n.deleted_at IS NULL
-        AND (h.held_until IS NULL OR h.held_until <= statement_timestamp())
-    LIMIT %(most)s
+    SELECT due.since {DUE} LIMIT %(most)s
 ) few
 """
 # Events whose deliveries are not made yet wait too.
@@ -54,7 +41,7 @@ def deliveries() -> dict[str, Any]:
     did it, and nobody has enabled or deleted it since.
     """
     with connection.cursor() as cursor:
-        counts, ages = zip(*(_row(cursor, each) for each in (DUE, OUTBOX)), strict=True)
+        counts, ages = zip(*(_row(cursor, each) for each in (WAITING, OUTBOX)), strict=True)
         (failed,) = _row(cursor, FAILED)
     shown = Endpoint.objects.filter(deleted_at=None, for_callbacks=False)
     failing = shown.filter(

@@ -39,9 +39,8 @@ class Backlog:
 
 
 # As claims.READY and claims.DUE have it. What a pause or a change of its endpoint held back counts
-# from its end. An endpoint with attempts under way waits for itself: it is slow, the engine is not
-# behind; a killed worker's attempts are under way until their lease ends.
-ENDPOINTS = """
+# from its end; endpoints that are held back (circuit open, Retry-After) are not due.
+DUE = """
 FROM webhooks_endpoint n JOIN webhooks_health h ON h.endpoint_id = n.id
 CROSS JOIN LATERAL (
     SELECT greatest(d.next_attempt_at, h.held_until, n.updated_at) AS since
@@ -52,13 +51,17 @@ CROSS JOIN LATERAL (
 ) due
 WHERE n.enabled AND n.deleted_at IS NULL
     AND (h.held_until IS NULL OR h.held_until <= statement_timestamp())
+"""
+# An endpoint with attempts under way waits for itself: it is slow, the engine is not behind; a
+# killed worker's attempts are under way until their lease ends.
+NOT_SENT = f"""{DUE}
     AND NOT EXISTS (SELECT FROM webhooks_delivery d WHERE d.endpoint_id = n.id
         AND d.state = 'sending' AND d.claimed_until > statement_timestamp())
 """
 
 OLDEST = f"""
 SELECT extract(epoch FROM statement_timestamp() - least(
-    (SELECT min(due.since) {ENDPOINTS}),
+    (SELECT min(due.since) {NOT_SENT}),
     (SELECT occurred_at FROM webhooks_event WHERE fanned_out_at IS NULL
         ORDER BY occurred_at LIMIT 1)
 ))::float
@@ -68,7 +71,7 @@ DETAILS = f"""
 SELECT
     (SELECT extract(epoch FROM statement_timestamp() - started_at)::float
         FROM webhooks_attempt ORDER BY id DESC LIMIT 1),
-    (SELECT count(*) FROM (SELECT {ENDPOINTS} LIMIT %(most)s) few),
+    (SELECT count(*) FROM (SELECT {NOT_SENT} LIMIT %(most)s) few),
     (SELECT count(*) FROM (
         SELECT FROM webhooks_event WHERE fanned_out_at IS NULL LIMIT %(most)s
     ) few)

@@ -62,6 +62,15 @@ def test_a_later_import_drops_the_index_where_it_changes_much(
 
 
 @pytest.mark.django_db
+def test_a_drop_outwaits_an_autovacuum_that_stands_in_its_way():
+    """PostgreSQL ends one for whoever waits longer than this."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout'")
+        (milliseconds,) = cursor.fetchone()
+    assert milliseconds < search_index.DROP_LOCK_MS
+
+
+@pytest.mark.django_db
 def test_it_is_not_due_while_another_import_merges(user):
     search_index.drop()
     job = importing.upload(user, rows())
