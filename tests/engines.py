@@ -8,6 +8,7 @@ engine is not started. Nor does a process that leaves all tests to others start 
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,7 @@ class Engines:
         self.var_dir = Path(tempfile.mkdtemp(prefix=f"{FOLDER}-{os.getpid()}-"))
         atexit.register(shutil.rmtree, self.var_dir, ignore_errors=True)
         self.by_name: dict[str, Engine] = {}
+        self.asked_for = set(AT_ONCE)
         os.environ["STOCKROOM_VAR"] = str(self.var_dir)
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
@@ -71,6 +73,14 @@ class Engines:
                 continue
             self.by_name[name] = engine
             os.environ.update({key: engine.variables()[key] for key in missing})
+
+    def start_again(self) -> None:
+        """What was asked for and is not there: left so by a test that failed in the middle."""
+        for name in self.asked_for & set(self.by_name):
+            engine = self.by_name[name]
+            engine.start()
+            if engine.pid is not None:
+                os.kill(engine.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         with ThreadPoolExecutor(len(MAKERS)) as pool:
@@ -116,6 +126,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return (yield)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that fails while it has taken an engine away does not fail those after it."""
+    if KEY in item.config.stash:
+        try:
+            item.config.stash[KEY].start_again()
+        except EngineError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """After the last fixture's end. A process of several is killed soon after this."""
@@ -137,6 +157,7 @@ def _engine_of_run(config: pytest.Config, name: str) -> Engine:
     if engine is None:
         given = ", ".join(MAKERS[name](config.stash[KEY].var_dir).provides)
         pytest.fail(f"This test needs its own {name}, but the environment gives {given}")
+    config.stash[KEY].asked_for.add(name)
     try:
         engine.start()
     except EngineError as error:

@@ -1,6 +1,7 @@
 """Each engine does its work, survives SIGKILL on the same address, and listens on loopback only."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ import redis
 from kafka import KafkaConsumer, KafkaProducer
 
 from config.services.engine import Engine, EngineError
+from tests.engines import KEY
 from tests.services.waiting import alive, until
 
 
@@ -118,6 +120,19 @@ def test_valkey_keeps_answered_writes_through_sigkill(own_valkey: Callable[[], E
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
     with redis.from_url(urls["REDIS_URL"]) as other:
         assert other.get("price") is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_a_failed_test_took_away_is_there_for_the_next(
+    valkey_engine: Engine, pytestconfig: pytest.Config, number: signal.Signals
+) -> None:
+    assert valkey_engine.pid is not None
+    os.kill(valkey_engine.pid, number)
+    if number is signal.SIGKILL:
+        until(lambda: not valkey_engine.running)
+    pytestconfig.stash[KEY].start_again()
+    with redis.from_url(valkey_engine.variables()["REDIS_URL"]) as client:
+        assert client.ping()
 
 
 def test_valkey_needs_its_password(valkey_engine: Engine) -> None:

@@ -1,5 +1,7 @@
 // The list of products: search as you type with Back and Forward, ticked rows, rows that open the
 // dialog (panel.js), keys. Its state is its address; without this file it works by links and forms.
+import { morph } from "../streams/morph.js";
+
 const $ = (selector) => document.querySelector(selector);
 const PAUSE_MS = 1000; // typing that stops this long becomes an entry of the history
 
@@ -41,7 +43,7 @@ document.addEventListener("htmx:configRequest", (event) => {
     search.setAttribute("hx-replace-url", String(!same && entryMade));
   } else if (elt.dataset.sets) {
     // The link was made before the last letters were typed or the last filter was chosen.
-    const to = new URL(event.detail.path, location.href);
+    const to = new URL(elt.href); // htmx keeps the first one it has had
     const chosen = new FormData(search);
     for (const name of ["q", "state", "sort"].filter((each) => each !== elt.dataset.sets)) {
       const value = chosen.get(name)?.trim();
@@ -77,6 +79,14 @@ document.addEventListener("htmx:historyCacheMiss", (event) => {
   event.preventDefault();
   entryMade = false;
   load(event.detail.path);
+});
+
+// The filters stay where they are: one that is being pressed would otherwise never be clicked.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (target.id !== "filters") return;
+  event.detail.shouldSwap = false;
+  morph(target, fragment.querySelector("#filters"));
 });
 
 let ticked = [];

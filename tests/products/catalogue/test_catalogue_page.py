@@ -151,6 +151,24 @@ def test_a_filter_takes_along_what_was_typed_a_moment_before(page, catalogue):
     expect(search(page)).to_have_value("item-01")
 
 
+def test_a_filter_that_is_pressed_while_results_come_is_followed(page, catalogue):
+    """The press of a person takes a tenth of a second, in which an answer may arrive."""
+    page.goto("/products/")
+    link = page.get_by_role("link", name="Inactive")
+    for typed, button, count in (("item-0", page.mouse.down, 50), ("item-01", page.mouse.up, 3)):
+        link.hover()
+        search(page).fill(typed)
+        expect(page).to_have_url(f"/products/?q={typed}")
+        button()
+        expect(rows(page)).to_have_count(count)
+    expect(page).to_have_url("/products/?q=item-01&state=inactive")
+    page.go_back()
+    expect(rows(page)).to_have_count(10)
+    expect(page.get_by_role("link", name="All", exact=True)).to_have_attribute(
+        "aria-current", "true"
+    )
+
+
 def test_rows_are_ticked_one_by_one_in_ranges_and_all(page, catalogue):
     page.goto("/products/?sort=sku")
     selection = page.locator("#bulk")

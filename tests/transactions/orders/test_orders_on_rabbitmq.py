@@ -1,6 +1,5 @@
 """The real consumer on real engines: who takes an order, who goes on with it, what is away."""
 
-import os
 import signal
 from decimal import Decimal
 from typing import Any
@@ -153,8 +152,7 @@ def test_redis_killed_for_a_while(
         set_price(market, "stock1", 100)
         set_credit(market, "user1", 1_000_000)
         process = stage.start()
-        assert engine.pid is not None
-        os.kill(engine.pid, signal.SIGKILL)
+        engine.kill()
         for _ in range(30):
             make_order()
         process.says("decisions of orders wait for Redis")
@@ -195,8 +193,7 @@ def test_rabbitmq_restarted_meanwhile(
     orders = [make_order(f"user{number % 5 + 1}") for number in range(50)]
     stage.send(orders)
     until(lambda: Order.objects.filter(status=OrderStatus.VERIFYING).exists())
-    assert rabbitmq.pid is not None
-    os.kill(rabbitmq.pid, signal.SIGKILL)
+    rabbitmq.kill()
     process.says("orders go on by the sweep alone")
     late = make_order()
     rabbitmq.start()
