@@ -1,7 +1,5 @@
 // The list of products: search as you type with Back and Forward, ticked rows, rows that open the
 // dialog (panel.js), keys. Its state is its address; without this file it works by links and forms.
-import { morph } from "../streams/morph.js";
-
 const $ = (selector) => document.querySelector(selector);
 const PAUSE_MS = 1000; // typing that stops this long becomes an entry of the history
 
@@ -79,14 +77,6 @@ document.addEventListener("htmx:historyCacheMiss", (event) => {
   event.preventDefault();
   entryMade = false;
   load(event.detail.path);
-});
-
-// The filters stay where they are: one that is being pressed would otherwise never be clicked.
-document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  const { target, fragment } = event.detail;
-  if (target.id !== "filters") return;
-  event.detail.shouldSwap = false;
-  morph(target, fragment.querySelector("#filters"));
 });
 
 let ticked = [];

@@ -1,7 +1,7 @@
 // Operations, live: after each sample (channel "operations") the server's part is fetched again and
 // what differs is put into the page. Between samples only their age counts up.
 import { live } from "../live.js";
-import { morph } from "../streams/morph.js";
+import { morph } from "../morph.js";
 
 const POLL_SECONDS = 5;
 const QUIET_SECONDS = 15; // samples that stop are to be seen too

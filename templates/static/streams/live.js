@@ -1,7 +1,7 @@
 // Pages of streams, live: after snapshots (the channel that data-live names) the server's part is
 // fetched again, at most once a second, and what differs is put into the page.
 import { live } from "../live.js";
-import { morph } from "./morph.js";
+import { morph } from "../morph.js";
 
 const PAUSE_MS = 1000;
 const QUIET_MS = 2500; // snapshots that stop are to be seen too

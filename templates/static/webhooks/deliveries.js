@@ -1,7 +1,8 @@
 // The log of deliveries: filters with Back and Forward, rows that open, and the first page live.
 // Its state is its address; without this file it works by links and the form.
 import { live } from "../live.js";
-import { atMostEvery, fetchPart, morph } from "./deliveries_part.js";
+import { morph } from "../morph.js";
+import { atMostEvery, fetchPart } from "./deliveries_part.js";
 import { fillSince, sendSince, watchSince } from "./deliveries_since.js";
 import { pressing, selecting } from "./hands.js";
 
@@ -114,7 +115,7 @@ function tell(news) {
   for (const row of rows(news.part)) {
     const shown = old.get(row.id);
     if (!shown) more += 1;
-    else if (!selecting(shown)) morph(shown, row);
+    else if (!selecting(shown)) morph(shown, row.cloneNode(true));
   }
   newer.firstElementChild.textContent = `${more} new`;
   newer.hidden = more === 0;

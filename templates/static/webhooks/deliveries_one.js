@@ -1,6 +1,7 @@
 // One delivery: while it is on its way, what happens is shown at once.
 import { live } from "../live.js";
-import { atMostEvery, fetchPart, morph } from "./deliveries_part.js";
+import { morph } from "../morph.js";
+import { atMostEvery, fetchPart } from "./deliveries_part.js";
 import { pressing, selecting } from "./hands.js";
 
 const REFRESH_MS = 2000;

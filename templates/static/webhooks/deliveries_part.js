@@ -1,5 +1,5 @@
-// A part of a page that is fetched again while things happen, and laid over what is shown so that
-// what has not changed stays the same nodes: focus, selection, open details and the scroll hold.
+// A part of a page that is fetched again while things happen, to be laid over what is shown
+// (morph.js), and its times.
 
 /** The part's root with this id, as the server has it now; the times are the reader's already. */
 export async function fetchPart(path, id) {
@@ -11,41 +11,6 @@ export async function fetchPart(path, id) {
   showTimes(part);
   for (const element of part.querySelectorAll("[data-needs-script]")) element.hidden = false;
   return part;
-}
-
-/** Make `old` like `fresh`. Children with an id keep their node; details stay open or shut. */
-export function morph(old, fresh) {
-  if (old.isEqualNode(fresh)) return;
-  if (old.nodeType !== 1) {
-    old.data = fresh.data;
-    return;
-  }
-  const keepsOpen = (name) => name === "open" && old.nodeName === "DETAILS";
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !keepsOpen(name)) old.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (!keepsOpen(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
-  const stays = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
-  const known = new Map();
-  for (const child of [...old.children]) {
-    if (child.id && !stays.has(child.id)) child.remove();
-    else if (child.id) known.set(child.id, child);
-  }
-  let here = old.firstChild;
-  for (const node of fresh.childNodes) {
-    const like = here && !here.id && here.nodeName === node.nodeName ? here : null;
-    const match = node.id ? known.get(node.id) : like;
-    if (!match) {
-      old.insertBefore(document.importNode(node, true), here);
-      continue;
-    }
-    if (match === here) here = here.nextSibling;
-    else old.insertBefore(match, here);
-    morph(match, node);
-  }
-  while (here) {
-    const next = here.nextSibling;
-    here.remove();
-    here = next;
-  }
 }
 
 /** `run` again and again when asked to, one at a time, each at least `ms` after the last began. */

@@ -280,7 +280,7 @@ def test_htmx_gets_the_parts_that_depend_on_the_address(client, song):
     assert 'id="search"' not in part
     assert skus(part) == ["C-3", "b-2", "A-song"]
     for key in ("filters", "list-notices", "export"):
-        assert re.search(rf'id="{key}"[^>]* hx-swap-oob="true"', part)
+        assert re.search(rf'id="{key}"[^>]* hx-swap-oob="(true|morph)"', part)
     assert "HX-Request" in response.headers["Vary"]
     assert "no-store" in response.headers["Cache-Control"]
 

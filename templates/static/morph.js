@@ -1,5 +1,5 @@
 // Makes a part of the page what the server's newer version of it is, and touches only what differs:
-// focus, scrolling, selection and opened details stay. Elements with data-key keep together.
+// focus, scrolling, selection and opened details stay. Elements with data-key or id keep together.
 
 /** `old` is in the page; `fresh` is used up. Both are elements of one kind. */
 export function morph(old, fresh) {
@@ -10,6 +10,7 @@ export function morph(old, fresh) {
 }
 
 function become(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;
     return;
@@ -19,16 +20,16 @@ function become(old, fresh) {
 }
 
 function attributes(old, fresh) {
+  const readers = (name) => name === "open" && old.nodeName === "DETAILS"; // open or shut by them
   for (const { name, value } of [...fresh.attributes]) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (!readers(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const { name } of [...old.attributes]) {
-    // What the reader has opened stays open.
-    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+    if (!readers(name) && !fresh.hasAttribute(name)) old.removeAttribute(name);
   }
 }
 
-const key = (node) => node.dataset?.key;
+const key = (node) => node.dataset?.key || node.getAttribute?.("id");
 const alike = (one, other) => one.nodeName === other.nodeName && key(one) === key(other);
 
 function children(old, fresh) {
