@@ -69,16 +69,32 @@ LIGHT, DARK = "rgb(246, 247, 249)", "rgb(15, 19, 24)"
 def test_one_signs_in_and_out_with_the_keyboard_alone(page, user):
     page.goto("/operations/")
     expect(page).to_have_url("/login/?next=/operations/")
-    page.keyboard.type("ana")  # the first field has the focus
+    expect(page.get_by_label("Username")).to_be_focused()
+    page.keyboard.type("ana")
     page.keyboard.press("Tab")
     page.keyboard.type("a-long-enough-password")
     page.keyboard.press("Enter")
     expect(page).to_have_url("/operations/")
+    page.wait_for_load_state()  # the address changes before there is a link to go to
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")  # skip link
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.get_by_role("button", name="Sign out").focus()
     page.keyboard.press("Enter")
+    expect(page).to_have_url("/login/")
+
+
+def test_who_signs_out_is_not_asked_to_go_on_with_a_live_page(page, user, sign_in):
+    """What the page asks for between the end of the session and the login page is answered."""
+    sign_in(user)
+    held = []
+    page.route("**/logout/", lambda route: held.append((route, route.fetch(max_redirects=0))))
+    page.goto("/operations/")
+    with page.expect_response(lambda answer: "hx-redirect" in answer.headers):
+        page.get_by_role("button", name="Sign out").click(no_wait_after=True)
+    route, answer = held.pop()
+    route.fulfill(response=answer)
     expect(page).to_have_url("/login/")
 
 

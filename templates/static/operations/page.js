@@ -2,6 +2,7 @@
 // what differs is put into the page. Between samples only their age counts up.
 import { live } from "../live.js";
 import { morph } from "../morph.js";
+import { followSignOut } from "../signed_out.js";
 
 const POLL_SECONDS = 5;
 const QUIET_SECONDS = 15; // samples that stop are to be seen too
@@ -28,8 +29,7 @@ function count() {
 
 async function refresh() {
   const answer = await fetch(location.pathname, { headers: { "HX-Request": "true", "HX-Current-URL": location.href } });
-  const elsewhere = answer.headers.get("HX-Redirect"); // signed out
-  if (elsewhere) location.assign(elsewhere);
+  followSignOut(answer);
   if (!answer.ok) throw new Error(`error ${answer.status}`);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#operations");
   if (!fresh) throw new Error("no part of this page");

@@ -2,6 +2,7 @@
 // fetched again, at most once a second, and what differs is put into the page.
 import { live } from "../live.js";
 import { morph } from "../morph.js";
+import { followSignOut } from "../signed_out.js";
 
 const PAUSE_MS = 1000;
 const QUIET_MS = 2500; // snapshots that stop are to be seen too
@@ -19,8 +20,7 @@ async function refresh() {
   fetchedAt = performance.now();
   const { pathname, search } = location;
   const answer = await fetch(pathname + search, { headers: { "HX-Request": "true", "HX-Current-URL": location.href } });
-  const elsewhere = answer.headers.get("HX-Redirect"); // signed out
-  if (elsewhere) location.assign(elsewhere);
+  followSignOut(answer);
   if (!answer.ok) throw new Error(`error ${answer.status}`);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-live]");
   if (!fresh) throw new Error("no part of this page");
