@@ -4,7 +4,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pika
 import psutil
@@ -12,9 +12,11 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 import redis
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.structs import TopicPartition
 
 from config.services.engine import Engine, EngineError
+from streaming.kafka_log.discarding import discard
 from tests.engines import KEY
 from tests.services.waiting import alive, until
 
@@ -169,6 +171,30 @@ def test_kafka_keeps_records_through_sigkill(kafka: Engine) -> None:
     kafka.start()
     assert kafka.variables() == address
     assert consume(kafka, topic) == [b"kept"]
+
+
+def test_kafka_finishes_commits_that_a_kill_cuts_short(kafka: Engine) -> None:
+    """The broker answers a commit before it has marked the partitions. (KAFKA-20734)"""
+    topic, partitions = f"cut-{uuid.uuid4()}", range(200)
+    server = {"bootstrap_servers": kafka.variables()["KAFKA_BOOTSTRAP_SERVERS"]}
+    with closing(KafkaAdminClient(**server)) as admin:
+        admin.create_topics({topic: {"num_partitions": len(partitions)}}, wait_for_metadata=True)
+    writer = KafkaProducer(**server, transactional_id=topic)
+    writer.init_transactions()
+    writer.begin_transaction()
+    for number in partitions:
+        writer.send(topic, b"kept", partition=number)
+    writer.commit_transaction()
+    os.kill(kafka.pid, signal.SIGKILL)  # at once: `kill` looks for children first
+    kafka.kill()
+    discard(writer, 0)
+    kafka.start()
+
+    with closing(KafkaProducer(**server, transactional_id=topic)) as successor:
+        successor.init_transactions()
+    with closing(KafkaConsumer(**server, isolation_level="read_committed")) as reader:
+        ends = reader.end_offsets([TopicPartition(topic, number) for number in partitions])
+    assert min(ends.values()) >= 2  # the record and its mark; where it has none it can't be read
 
 
 def test_rabbitmq_confirms_delivers_and_takes_the_ack(rabbitmq: Engine) -> None:

@@ -120,6 +120,9 @@ class Feeder:
     def _close(producer: KafkaProducer, seconds: float) -> None:
         with suppress(KafkaError):
             producer.close(timeout=seconds)
+        # Where its flush fails, the library leaves the thread behind, which goes on writing.
+        producer._sender.force_close()
+        producer._sender.join()
         producer._closed = True  # else it would flush once more when it is collected
 
 
