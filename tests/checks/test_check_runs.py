@@ -1,5 +1,6 @@
 """Runs of checks: one at a time, taken over after a kill, ended as lost, started by night."""
 
+import io
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -205,9 +206,9 @@ def test_each_night_all_are_queued_with_what_may_be_reused(trials):
     tasks.sweep()
 
 
-def command(*arguments: str) -> int:
+def command(*arguments: str, **options: Any) -> int:
     try:
-        call_command("check_data", *arguments)
+        call_command("check_data", *arguments, **options)
     except SystemExit as end:
         return int(end.code or 0)
     return 0
@@ -232,10 +233,13 @@ def test_the_command_waits_for_a_worker_that_has_it_already(trials, workers, cap
     trials["one"].goes_on.clear()
     at_work = workers(running.advance)
     assert trials["one"].begun.wait(PATIENCE_SECONDS)
-    asked: Any = workers(command, "one")
+    said = io.StringIO()
+    asked: Any = workers(command, "one", stdout=said)
+    until(lambda: "a worker runs it already" in said.getvalue())
     trials["one"].goes_on.set()
     assert at_work.result(PATIENCE_SECONDS) is False
     assert asked.result(PATIENCE_SECONDS) == 0
+    assert len(trials["one"].watches) == 1
     assert ended(run).state == CheckState.PASSED
 
 

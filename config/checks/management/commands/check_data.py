@@ -54,10 +54,14 @@ class Command(BaseCommand):
 
     def _run(self, check: registry.Check, seconds: float | None, show: int) -> str:
         (run,) = running.start([check.name], origin=Origin.COMMAND)
+        told = False
         while not running.run(run.pk, seconds):
             run.refresh_from_db()
             if run.ended:  # by a worker, which had it already
                 break
+            if not told:
+                self.stdout.write(f"{check.title}: a worker runs it already; waiting for its end.")
+                told = True
             time.sleep(POLL_SECONDS)
         run.refresh_from_db()
         self._tell(check, run, show)
