@@ -3,7 +3,7 @@
 from config.celery import app
 
 from .catalogue import bulk, delete_all, search_index, search_rebuild
-from .imports import merge, pipeline, sweep, wakeups
+from .imports import merge, pipeline, staging, sweep, wakeups
 
 
 @app.task
@@ -19,6 +19,7 @@ def sweep_imports() -> None:
     sweep.end_frozen_holders()
     for job_id in sweep.forgotten_imports():
         wakeups.advance(job_id)
+    staging.drop_leftovers()
     if search_rebuild.is_due():
         search_rebuild.request()
 

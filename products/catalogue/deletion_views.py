@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config.accounts.actors import actor_of
 from config.accounts.permissions import requires
+from config.listing import newest_first, row_id
 from products.models import Import, ImportState, Product
 
 from . import delete_all, deletions
@@ -70,8 +71,15 @@ def _ask(
 
 @require_safe
 def deleted(request: HttpRequest) -> HttpResponse:
-    """What was deleted lately, with an Undo each."""
-    now = timezone.now()
-    recent = [each for each in deletions.latest() if each.deletion.kept_until > now]
-    context = {"deletions": recent, "undo_for": hours(settings.UNDO_HOURS)}
+    """What was deleted lately, with an Undo each, newest first."""
+    page = newest_first(
+        deletions.listed().filter(kept_until__gt=timezone.now()),
+        before=row_id(request, "before"),
+        after=row_id(request, "after"),
+    )
+    context = {
+        "page": page,
+        "deletions": deletions.recents(page.rows),
+        "undo_for": hours(settings.UNDO_HOURS),
+    }
     return render(request, "products/deleted.html", context)

@@ -21,7 +21,6 @@ from . import bulk, delete_all, kept_tables
 logger = logging.getLogger(__name__)
 
 LOCK_SECONDS = 3
-SHOWN = 50
 SWEPT_AT_ONCE = 5_000  # rows of one DELETE: a fraction of a second
 SWEPT_AT_MOST = 500_000  # rows of one call; the next goes on
 
@@ -54,14 +53,6 @@ class Recent:
     @property
     def _left(self) -> int:
         return max(0, self.deletion.rows - self.deletion.restored)
-
-
-def latest(limit: int = SHOWN, *, before: int | None = None) -> list[Recent]:
-    """The newest deletions first, of anything; those with ids below `before`."""
-    found = listed()
-    if before is not None:
-        found = found.filter(pk__lt=before)
-    return recents(list(found.order_by("-pk")[:limit]))
 
 
 def listed() -> QuerySet[Deletion]:

@@ -39,7 +39,7 @@ def new_product(request: HttpRequest) -> HttpResponse:
         form = ProductForm(initial={"sku": request.GET.get("sku", "")})
         return _show_form(request, form, once=uuid.uuid4().hex)
     form = ProductForm(request.POST)
-    once = request.POST.get("once", "")[:ONCE_CHARACTERS] or uuid.uuid4().hex
+    once = request.POST.get("once", "").replace("\0", "")[:ONCE_CHARACTERS] or uuid.uuid4().hex
     if form.is_valid():
         try:
             product = _create_once(actor_of(request), form.cleaned_data, once)

@@ -11,6 +11,8 @@ from typing import Literal
 
 from django.db import connection, transaction
 
+from products import lock_waits
+
 logger = logging.getLogger(__name__)
 
 TABLE = "products_product"
@@ -40,9 +42,16 @@ State = Literal["ready", "building", "missing"]
 
 BUILDER = 0x53_54_4B_52  # number of the advisory lock that a builder holds
 MEMORY = "256MB"  # a quarter less time than with the default 64 MB
-# A page waits no longer than this for a drop that waits for a search. Above deadlock_timeout (1 s),
-# after which PostgreSQL ends an autovacuum that stands in the way, else it may stand for minutes.
-DROP_LOCK_MS = 1_500
+# A page waits no longer than this for a drop that waits for a search, or for a database's dump.
+DROP_LOCK_MS = 200
+# Where an autovacuum or a build stands in the way. Above deadlock_timeout (1 s), after which
+# PostgreSQL ends an autovacuum for whoever waits, else it may stand for minutes.
+DROP_LOCK_BEHIND_UPKEEP_MS = 1_500
+# Of another session than ours; all of them take this lock on the table.
+UPKEEP = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE relation = %s::regclass AND granted
+ AND mode = 'ShareUpdateExclusiveLock' AND pid <> pg_backend_pid()
+ AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
 
 
 def state() -> State:
@@ -61,24 +70,27 @@ def state() -> State:
     return "building" if at_work else "missing"
 
 
-def drop() -> None:
-    """Drop it within the current transaction, ending a build under way.
+def drop() -> bool:
+    """Drop it within the current transaction, ending a build under way; whether it is away now.
 
-    Raises OperationalError (lock timeout, 55P03) while a search uses it: try again.
+    False while somebody reads products for longer, as a dump does: nothing is lost but time.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s)", [NAME])
         if cursor.fetchone()[0] is None:
-            return
+            return True
+        cursor.execute(UPKEEP, [TABLE])
+        (upkeep,) = cursor.fetchone()
         cursor.execute(
             "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
             " AND classid = 0 AND objid = %s AND objsubid = 1 AND pid <> pg_backend_pid()"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
             [BUILDER],
         )
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{DROP_LOCK_MS}ms"])
-        cursor.execute(f"DROP INDEX IF EXISTS {NAME}")
-    logger.info("search index dropped")
+    patience_ms = DROP_LOCK_BEHIND_UPKEEP_MS if upkeep else DROP_LOCK_MS
+    dropped = lock_waits.run_within(patience_ms, f"DROP INDEX IF EXISTS {NAME}")
+    logger.info("search index dropped" if dropped else "search index kept: somebody reads products")
+    return dropped
 
 
 def build() -> bool:

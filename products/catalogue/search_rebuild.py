@@ -20,7 +20,7 @@ DROP_FROM_ROWS = 20_000  # fewer are written in a few seconds with the index
 def drop_before(changed: float, after: float) -> None:
     """Drop the index if about `changed` of then `after` products will be written.
 
-    Raises OperationalError (lock timeout) while a search uses the index: try again.
+    It stays while somebody reads products for long; then writing them takes longer.
     """
     if changed >= max(DROP_FROM_ROWS, DROP_FROM_SHARE * after):
         search_index.drop()

@@ -16,12 +16,13 @@ from rest_framework.views import APIView
 from config.accounts.authentication import TokenAuthentication
 from config.api_errors import Conflict, asking_a_job
 from config.api_input import StrictQuery, no_body
-from config.api_pages import ByLine, NewestFirst
+from config.api_pages import NewestFirst
 from config.api_schema import LOCATION, refused
 from products.models import Import, ImportReject
 
 from . import pipeline, uploads
 from .multipart import BlockUploadHandler
+from .reject_pages import RejectPages
 from .serializers import (
     ImportSerializer,
     NewImportSerializer,
@@ -192,12 +193,15 @@ class RejectList(StrictQuery, generics.ListAPIView):
     scope_area = "catalogue"
     schema_tag = "Imports"
     serializer_class = RejectSerializer
-    pagination_class = ByLine
+    pagination_class = RejectPages
 
     @extend_schema(
         operation_id="imports_rejects",
         summary="Lines that did not go in, by line",
-        description="Each with why. By pages: follow `next` until it is null.",
+        description=(
+            "Each with why. By pages: follow `next` until it is null. A page of long lines has"
+            " fewer of them."
+        ),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)

@@ -8,8 +8,9 @@ kill loses at most one.
 import logging
 from dataclasses import dataclass
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 
+from products import lock_waits
 from products.models import Import
 
 from .staging import losers_table, table
@@ -133,11 +134,5 @@ def analyze() -> None:
     Not while the search index is built: its builder waits for whoever waits here (a deadlock,
     which ends the build), and refreshes them itself.
     """
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{ANALYZE_LOCK_MS}ms'")
-            cursor.execute("ANALYZE products_product")
-    except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", "") != "55P03":
-            raise
+    if not lock_waits.run_within(ANALYZE_LOCK_MS, "ANALYZE products_product"):
         logger.info("statistics are left to who has the catalogue locked")

@@ -114,6 +114,7 @@ def _check(job: Import) -> bool:
     until = staging.batch_end(job.pk, job.check_line)
     if until is None:
         _move(job, ImportState.READY)
+        uploads.keep_on(job.upload_id)
         return True
     counts = merge.compare_batch(job, until)
     Import.objects.filter(pk=job.pk).update(
@@ -259,6 +260,7 @@ def repeat(
             raise NotRepeatable(
                 f"The file is being imported again already, by import {running.pk}."
             )
+        uploads.keep_on(upload.pk)
         again = Import.objects.create(
             upload=upload,
             created_by=user,

@@ -14,10 +14,7 @@ DECIDED = -2  # marker beside those of the staged parts
 
 
 def prepare(job: Import) -> bool:
-    """Drop the index if that is worth it; decided once a merge. Whether this was the time.
-
-    Raises OperationalError (lock timeout) while a search uses the index: the step is repeated.
-    """
+    """Drop the index if that is worth it; decided once a merge. Whether this was the time."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO products_stagedpart VALUES (%s, %s) ON CONFLICT DO NOTHING",

@@ -88,6 +88,7 @@ class UploadSerializer(serializers.Serializer):
     expires_at = serializers.DateTimeField()
 
     created_at = serializers.DateTimeField()
+    encoding = serializers.ChoiceField(list(ENCODINGS.items()))
     new_products_active = serializers.BooleanField()
     check_first = serializers.BooleanField()
 
@@ -97,7 +98,8 @@ class UploadSerializer(serializers.Serializer):
 
     def to_representation(self, upload: Upload) -> dict:
         job = upload.imports.order_by("pk").first()
-        upload.new_products_active, upload.check_first = job.new_products_active, job.check_first
+        for option in ("encoding", "new_products_active", "check_first"):
+            setattr(upload, option, getattr(job, option))
         setattr(upload, "import", job.pk)
         return super().to_representation(upload)
 

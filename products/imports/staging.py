@@ -7,19 +7,24 @@ tables only: parts whose marker is gone are read again from their recorded start
 """
 
 import io
+import logging
 from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import F
 
+from products import lock_waits
 from products.models import Import, ImportPart, ImportReject
 
 from . import blocks
 from .csv_rows import Carry, FileError, PartReader, Row, RowError
 
+logger = logging.getLogger(__name__)
+
 FLAGS = {None: "\\N", True: "t", False: "f"}
 ERRORS_AT_ONCE = 10_000
+DROP_LOCK_MS = 200  # an ending import keeps its row locked for as long
 LOSERS_FOUND = -1  # marker of "the losing lines of duplicates are in their table"
 
 
@@ -61,6 +66,7 @@ def stage(job: Import, part: ImportPart) -> None:
         encoding=job.encoding,
         final=part.end_byte == job.upload.size_bytes,
     )
+    rejected_before = job.rejected - (part.rejected or 0)  # a part read again is counted in it
     part.rows = part.rejected = part.undecodable = 0
     job.rejects.filter(part=part.number).delete()
     with connection.cursor() as cursor:
@@ -71,7 +77,7 @@ def stage(job: Import, part: ImportPart) -> None:
                 f"COPY {table(job.pk)} (line, sku, name, description, active) FROM STDIN", source
             )
             _copy_rejects(cursor, job.pk, part.number, source.take_errors())
-            if job.rejected + part.rejected > settings.IMPORT_MAX_REJECTS:
+            if rejected_before + part.rejected > settings.IMPORT_MAX_REJECTS:
                 raise FileError(
                     f"More than {settings.IMPORT_MAX_REJECTS:,} rows can't go in, so the import"
                     " was stopped. Is this the right file?"
@@ -164,10 +170,25 @@ def batch_end(job_id: int, after_line: int) -> int | None:
 
 
 def drop(job_id: int) -> None:
-    """Remove an import's staged rows; harmless when there are none."""
+    """Remove an ended import's staged rows; harmless when there are none.
+
+    A dump of the database may keep the tables for longer: `drop_leftovers` goes on.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP TABLE IF EXISTS {table(job_id)}, {losers_table(job_id)}")
         cursor.execute("DELETE FROM products_stagedpart WHERE job_id = %s", [job_id])
+    tables = f"{table(job_id)}, {losers_table(job_id)}"
+    if not lock_waits.run_within(DROP_LOCK_MS, f"DROP TABLE IF EXISTS {tables}"):
+        logger.info("import %s: somebody reads its staging tables, left to the sweep", job_id)
+
+
+def drop_leftovers() -> None:
+    """Remove staging tables of imports that have ended; called by the sweep."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relname ~ '^products_staging_[0-9]+$'")
+        ids = [int(name.rpartition("_")[2]) for (name,) in cursor.fetchall()]
+    ended = Import.objects.filter(pk__in=ids, state__in=Import.ENDED)
+    for job_id in ended.values_list("pk", flat=True):
+        drop(job_id)
 
 
 def _create_tables(cursor: object, job_id: int) -> None:

@@ -44,7 +44,9 @@ def purge_uploads(deadline: float = math.inf) -> int:
             upload = expired.select_for_update().filter(pk=upload_id).first()
             if upload is None:
                 continue
-            for job in upload.imports.exclude(state__in=Import.ENDED):
+            # One that a worker moves on, or its user says yes to, at this moment is not abandoned.
+            unheld = upload.imports.select_for_update(skip_locked=True)
+            for job in unheld.exclude(state__in=Import.ENDED):
                 _abandon(job, upload)
             if not upload.imports.exclude(state__in=Import.ENDED).exists():
                 uploads.purge(upload.pk)
@@ -66,6 +68,6 @@ def _abandon(job: Import, upload: Upload) -> None:
         percent = 100 * upload.offset // max(1, upload.size_bytes)
         message = f"The upload stopped at {percent} % and was not resumed within {hours}."
         pipeline.finish(job.pk, ImportState.FAILED, message)
-    elif job.state == ImportState.READY:
+    elif job.state == ImportState.READY and not job.approved:
         message = f"Not confirmed within {hours}; nothing was changed."
         pipeline.finish(job.pk, ImportState.CANCELLED, message)

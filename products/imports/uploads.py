@@ -251,6 +251,11 @@ def _expiry() -> Any:
     return timezone.now() + timedelta(hours=settings.UPLOAD_KEEP_HOURS)
 
 
+def keep_on(upload_id: UUID) -> None:
+    """Have its bytes kept for UPLOAD_KEEP_HOURS from now: somebody is asked about them."""
+    Upload.objects.filter(pk=upload_id).update(expires_at=_expiry())
+
+
 def purge(upload_id: UUID) -> None:
     """Delete an upload's bytes; its row stays, as part of the import's record."""
     with transaction.atomic():

@@ -12,10 +12,11 @@ from config.accounts.permissions import requires
 from config.listing import newest_first, row_id
 from products.models import Import
 
+from . import reject_pages
 from .progress import snapshot
 from .uploads import ENCODINGS
 
-REJECTS_AT_ONCE = 2_000
+PIECE_CHARACTERS = 1024**2  # of rejects.csv, sent at a time
 
 
 @require_safe
@@ -67,12 +68,15 @@ class _Echo:
 def _reject_lines(job: Import) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())
     yield "\ufeff" + writer.writerow(["line", "column", "reason", "raw"])
-    after = 0
-    while rejects := list(job.rejects.filter(line__gt=after).order_by("line")[:REJECTS_AT_ONCE]):
-        yield "".join(
-            writer.writerow([r.line, r.column, r.reason, _as_text(r.raw)]) for r in rejects
-        )
-        after = rejects[-1].line
+    piece, characters = [], 0
+    for reject in reject_pages.every(job):
+        row = [reject.line, reject.column, reject.reason, _as_text(reject.raw)]
+        piece.append(writer.writerow(row))
+        characters += len(piece[-1])
+        if characters >= PIECE_CHARACTERS:
+            yield "".join(piece)
+            piece, characters = [], 0
+    yield "".join(piece)
 
 
 def _as_text(cell: str) -> str:

@@ -95,15 +95,21 @@ async function choose(file) {
 
 /** An unfinished upload goes on as it was begun: whoever has chosen otherwise must know. */
 function ask(file, print, found) {
+  const encoding = [...$("#encoding").options].find((option) => option.value === found.encoding)?.text ?? found.encoding;
   $("#found-text").textContent = `${found.file_name} was begun ${new Date(found.created_at).toLocaleString("en-GB")} and is here to ${percent(found.offset, found.size_bytes)} %. `
-    + `It goes on as it was begun: new products are ${found.new_products_active ? "active" : "inactive"}, ${found.check_first ? "checked first" : "not checked first"}.`;
+    + `It goes on as it was begun: read as ${encoding}, new products are ${found.new_products_active ? "active" : "inactive"}, ${found.check_first ? "checked first" : "not checked first"}.`;
   $("#found").hidden = false;
   $("#go-on").focus();
   $("#go-on").onclick = () => start(file, print, found);
   $("#start-anew").onclick = async () => {
     try {
       await api(`/api/imports/${found.import}/cancel/`, { method: "POST" });
-    } catch { /* it has ended meanwhile */ }
+    } catch (error) {
+      if (error.status !== 409) { // 409: it has ended meanwhile
+        note(`The other import could not be cancelled: ${error.message}`);
+        return;
+      }
+    }
     start(file, print, null);
   };
 }

@@ -21,7 +21,7 @@ export class Rejects {
     if (total === this.total && total >= 0) return;
     this.total = total;
     $("#rejects").hidden = total === 0;
-    if (this.shown < FIRST && this.shown < total) this.#soon();
+    if (this.#more) this.#soon();
     this.#words();
   }
 
@@ -46,8 +46,11 @@ export class Rejects {
     } finally {
       this.busy = false;
     }
-    if (this.shown < FIRST && this.shown < this.total) this.#soon();
+    if (this.#more) this.#soon();
   }
+
+  /** Whether the first page should be asked for again; one of long lines has fewer, and a next. */
+  get #more() { return this.shown < FIRST && this.shown < this.total && !this.next; }
 
   #words() {
     $("#reject-count").textContent = `${count(Math.min(this.shown, this.total))} of ${count(this.total)} shown`;

@@ -368,6 +368,23 @@ def test_a_change_of_much_of_the_catalogue_goes_on_without_the_search_index(
     assert search_rebuild.is_due() == (state == "missing")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_dump_that_reads_products_all_the_while_costs_a_change_nothing_but_time(
+    actor, make_products, settings, monkeypatch, other
+):
+    monkeypatch.setattr(search_rebuild, "DROP_FROM_ROWS", 20)
+    settings.BULK_AT_ONCE = 0
+    make_products(30)
+    change = bulk.start(actor, DEACTIVATE, filter=Filter("sku-"))
+    with other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM products_product")
+    run(change)
+    other.rollback()
+    change.refresh_from_db()
+    assert (change.state, change.changed) == (BulkState.DONE, 30)
+    assert search_index.state() == "ready"
+
+
 @pytest.mark.django_db
 def test_what_a_search_finds_is_not_changed_while_it_finds_a_part_only(actor, make_products):
     make_products(3)

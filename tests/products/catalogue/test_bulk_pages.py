@@ -1,5 +1,8 @@
 """Pages of changes of many products, as a browser without JavaScript uses them."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -211,6 +214,30 @@ def test_what_was_deleted_lately_is_listed_with_its_undo(client, make_products, 
     assert "The time to undo this is over; the products are gone." in said(client)
 
 
+def test_all_that_can_be_undone_is_found_page_by_page(client, make_products):
+    post(client, "delete", ids=ids(make_products(1)), confirmed="1")
+    oldest = Deletion.objects.get()
+    now = timezone.now()
+    Deletion.objects.bulk_create(
+        Deletion(kind="one", by_name="ana", what=f"later-{n}", rows=1, kept_until=until)
+        for until in (now + timedelta(hours=1), now)
+        for n in range(60)
+    )
+    undo = reverse("products:undo", args=[oldest.pk])
+    said(client)  # with an Undo of its own
+
+    first = text(client.get(DELETED))
+    assert first.count('<form class="undo"') == 50 and undo not in first
+    (older,) = re.findall(r'href="(\?before=[0-9]+)"', first)
+    second = client.get(DELETED + older)
+    assert text(second).count('<form class="undo"') == 11 and undo in text(second)
+    (newer,) = re.findall(r'href="(\?after=[0-9]+)"', text(second))
+    assert client.get(DELETED + newer).context["page"] == client.get(DELETED).context["page"]
+
+    assert client.post(undo, {"next": DELETED + older}).url == DELETED + older
+    assert active() == 1
+
+
 def test_an_undo_says_what_was_left_out(client, make_products):
     products = make_products(2)
     post(client, "delete", ids=ids(products), confirmed="1")
@@ -268,3 +295,12 @@ def test_deleting_everything_leads_to_delete_all(client, make_products, htmx):
     led = answer.headers["HX-Redirect"] if htmx else answer.url
     assert led == "/products/delete-all/"
     assert Product.objects.count() == 3
+
+
+def test_a_number_that_is_no_id_is_no_product(client, make_products):
+    (product,) = make_products(1)
+    for strange in ("9" * 5_000, "9" * 19, "-1", "٣", ""):
+        assert post(client, "deactivate", ids=[strange]).url == LIST
+        assert said(client) == ["Tick the products first."]
+    post(client, "deactivate", ids=["9" * 5_000, product.pk])
+    assert active() == 0

@@ -121,7 +121,7 @@ def test_it_is_recorded_with_the_exact_number_and_told_once(actor, make_products
     assert (deletion.kind, deletion.rows, deletion.by_name) == (DeletionKind.ALL, 130, "ana")
     assert events() == [("products.deleted_all", 130)]
     assert Event.objects.get().data["deletion"] == deletion.pk
-    assert deletions.latest()[0].why_not == ""
+    assert deletions.recents(list(deletions.listed()))[0].why_not == ""
     tasks.sweep_bulk_changes()
     assert len(events()) == 1
 

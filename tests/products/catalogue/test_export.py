@@ -2,9 +2,11 @@
 
 import csv
 import io
+import tracemalloc
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -131,12 +133,33 @@ def test_lines_end_as_rfc_4180_says_and_no_cell_is_changed():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("window", [1, 2, 3, 7, 100])
-def test_windows_leave_nothing_out_and_repeat_nothing(make_products, monkeypatch, window):
+@pytest.mark.parametrize("bytes_", [1, 6, 11, 12, 13, 10**6])  # each description has six
+def test_windows_leave_nothing_out_and_repeat_nothing(make_products, monkeypatch, window, bytes_):
     monkeypatch.setattr(export, "WINDOW_ROWS", window)
+    monkeypatch.setattr(export, "PIECE_BYTES", bytes_)
     make_products(7)
     Product.objects.filter(sku__in=["sku-1", "sku-4"]).delete()
     assert skus(exported()) == ["sku-2", "sku-3", "sku-5", "sku-6", "sku-7"]
     assert skus(exported(Filter("sku-6"))) == ["sku-6"]
+
+
+@pytest.mark.django_db
+def test_the_longest_descriptions_are_held_a_few_at_a_time():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO products_product (sku, name, description)"
+            " SELECT 'S-' || n, 'Name', repeat('😀', 10000) FROM generate_series(1, 1000) n"
+        )
+    lines = 0
+    tracemalloc.start()
+    try:
+        for piece in export.lines(Filter()):
+            lines += piece.count(b"\r\n")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert lines == 1001
+    assert peak < 24 * 1024**2
 
 
 @pytest.mark.django_db

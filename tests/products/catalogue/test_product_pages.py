@@ -137,6 +137,13 @@ def test_a_nul_is_refused_at_its_field(client):
     assert list(answer.context["form"].errors) == ["sku"]
 
 
+def test_a_form_s_key_may_hold_anything(client):
+    sent = fields_of(client.get(reverse("products:new"))) | {"sku": "A", "name": "Lamp"}
+    for key in ("\0", "a\0b", "ab", ""):
+        assert client.post(reverse("products:new"), sent | {"once": key}).status_code in (302, 422)
+    assert Product.objects.get().name == "Lamp"
+
+
 def test_it_saves_what_was_changed(client, lamp):
     sent = fields_of(client.get(address(lamp), {"next": LIST}))
     del sent["active"]

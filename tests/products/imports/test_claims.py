@@ -634,6 +634,27 @@ def test_a_cancelled_import_lets_the_next_one_in_the_queue_merge(user, settings)
     assert (second.created, second.unchanged) == (90, 10)
 
 
+def test_whoever_reads_its_staging_tables_keeps_no_import_from_its_end(
+    user, other, workers, settings
+):
+    waits_for_a_yes = import_bytes(user, FILE, check_first=True)
+    job = upload(user, FILE)
+    claims.release(held(job, ImportState.MERGING, settings))
+    with other.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table(job.pk)} IN ACCESS SHARE MODE")
+    ending = workers(run, job)
+    try:
+        assert ending.result(timeout=60).state == ImportState.DONE
+        tasks.sweep_imports()
+        assert table(job.pk) in connection.introspection.table_names()
+    finally:
+        other.rollback()
+    tasks.sweep_imports()
+    left = connection.introspection.table_names()
+    assert table(job.pk) not in left and losers_table(job.pk) not in left
+    assert table(waits_for_a_yes.pk) in left
+
+
 # What the sweep finds
 
 
@@ -751,6 +772,50 @@ def test_a_check_that_nobody_confirms_is_cancelled(user, settings):
     assert UploadBlock.objects.count() == 0
     assert pipeline.approve(job.pk) is False
     assert table(job.pk) not in connection.introspection.table_names()
+
+
+def test_a_check_has_its_whole_time_for_the_yes_however_late_it_ends(user, settings):
+    job = upload(user, FILE, check_first=True)
+    claims.release(held(job, ImportState.CHECKING, settings))
+    expire(job)
+    assert run(job).state == ImportState.READY
+
+    sweep.purge_uploads()
+
+    job.refresh_from_db()
+    assert job.state == ImportState.READY
+
+
+def test_a_yes_that_no_worker_has_seen_so_far_is_no_abandoned_check(user):
+    job = import_bytes(user, FILE, check_first=True)
+    expire(job)
+    assert pipeline.approve(job.pk)
+
+    sweep.purge_uploads()
+
+    assert run(job).state == ImportState.DONE
+
+
+def test_a_yes_at_the_moment_of_the_sweep_counts(user, other, workers):
+    job = import_bytes(user, FILE, check_first=True)
+    expire(job)
+    with other.cursor() as cursor:
+        cursor.execute("UPDATE products_import SET approved = true")
+    sweeping = workers(sweep.purge_uploads)
+    until(lambda: sweeping.done() or waits_for_a_lock())
+    other.commit()
+    sweeping.result(timeout=60)
+
+    assert run(job).state == ImportState.DONE
+
+
+def test_a_file_that_is_imported_again_is_kept_for_as_long_again(user):
+    job = import_bytes(user, HEADER + b"A,a,\xff\r\n")
+    expire(job)
+
+    again = pipeline.repeat(job, user, encoding="cp1252", check_first=True)
+
+    assert Upload.objects.get(pk=again.upload_id).expires_at > timezone.now()
 
 
 @pytest.mark.parametrize("state", [ImportState.READING, ImportState.MERGING])

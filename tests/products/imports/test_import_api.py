@@ -12,6 +12,8 @@ from django.test import Client
 
 from config.accounts.tokens import issue
 from config.jobs import runner
+from products.imports import pipeline
+from products.imports.staging import losers_table, table
 from products.models import Import, ImportState, Product, Upload, UploadBlock
 
 from .importing import HEADER, import_bytes, run, upload
@@ -299,6 +301,19 @@ def test_too_many_rejects_stop_the_import(user, settings):
 
     assert job.state == ImportState.FAILED
     assert "right file" in job.error
+
+
+def test_rejects_of_a_part_that_is_read_again_count_once(user, settings):
+    settings.IMPORT_MAX_REJECTS = 3
+    job = import_bytes(user, HEADER + b"A,a,1\r\n" + b"x\r\n" * 3, check_first=True)
+    with connection.cursor() as cursor:  # what a crash of the database does
+        cursor.execute(f"TRUNCATE products_stagedpart, {table(job.pk)}, {losers_table(job.pk)}")
+
+    assert pipeline.approve(job.pk)
+    job = run(job)
+
+    assert (job.state, job.error) == (ImportState.DONE, "")
+    assert (job.created, job.rejected) == (1, 3)
 
 
 def test_rejects_csv_holds_no_formula(client, user):

@@ -212,10 +212,18 @@ def test_an_unfinished_upload_is_gone_on_with_only_if_the_user_says_so(page, tmp
     first = page.url
     page.goto("/imports/new/")
     page.get_by_label("Check first and ask me").check()
+    page.get_by_label("Characters in the file are").select_option("cp1252")
     slow_uploads(page, -1)
 
     page.set_input_files("#file", path)
+    expect(page.locator("#found-text")).to_contain_text("read as UTF-8")
     expect(page.locator("#found-text")).to_contain_text("not checked first")
+    refusal = {"error": {"code": "busy", "message": "Try again in a few seconds."}}
+    page.route("**/cancel/", lambda route: route.fulfill(status=503, json=refusal))
+    page.get_by_role("button", name="Start anew with my choices").click()
+    expect(page.locator("#choose-note")).to_contain_text("Try again in a few seconds.")
+    assert page.url.endswith("/imports/new/")
+    page.unroute("**/cancel/")
     page.get_by_role("button", name="Start anew with my choices").click()
 
     expect(page.locator("#question")).to_be_visible(timeout=DONE_MS)

@@ -67,7 +67,41 @@ def test_a_drop_outwaits_an_autovacuum_that_stands_in_its_way():
     with connection.cursor() as cursor:
         cursor.execute("SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout'")
         (milliseconds,) = cursor.fetchone()
-    assert milliseconds < search_index.DROP_LOCK_MS
+    assert milliseconds < search_index.DROP_LOCK_BEHIND_UPKEEP_MS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_drop_waits_for_an_autovacuum_longer_than_for_a_reader(other, workers, monkeypatch):
+    monkeypatch.setattr(search_index, "DROP_LOCK_BEHIND_UPKEEP_MS", 60_000)
+    with other.cursor() as cursor:
+        cursor.execute("LOCK TABLE products_product IN SHARE UPDATE EXCLUSIVE MODE")
+    dropping = workers(search_index.drop)
+
+    def has_waited() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT FROM pg_locks WHERE NOT granted AND relation = 'products_product'::regclass"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                " AND clock_timestamp() - waitstart > make_interval(secs => %s)",
+                [2 * search_index.DROP_LOCK_MS / 1000],
+            )
+            return cursor.fetchone() is not None
+
+    until(lambda: dropping.done() or has_waited())
+    assert not dropping.done()
+    other.rollback()
+    assert dropping.result(timeout=60)
+    assert not _exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dump_that_reads_products_all_the_while_costs_an_import_nothing_but_time(user, other):
+    with other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM products_product")
+    job = importing.import_bytes(user, rows())
+    other.rollback()
+    assert (job.state, job.error, job.created) == (ImportState.DONE, "", ROWS)
+    assert search_index.state() == "ready"
 
 
 @pytest.mark.django_db

@@ -198,11 +198,12 @@ def test_another_content_type_is_refused(client):
 
 
 def test_an_upload_is_found_by_its_fingerprint_until_it_is_complete(client):
-    url = create(client, fingerprint="p.csv|1|2|abc")["Location"]
+    url = create(client, fingerprint="p.csv|1|2|abc", encoding="cp1252")["Location"]
     patch(client, url, 0, DATA[:10])
 
     found = client.get("/api/uploads/", {"fingerprint": "p.csv|1|2|abc"}).json()
     assert [(upload["url"], upload["offset"]) for upload in found] == [(url, 10)]
+    assert found[0]["encoding"] == "cp1252"
     assert client.get("/api/uploads/", {"fingerprint": "other"}).json() == []
 
     patch(client, url, 10, DATA[10:])
