@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
 from config.logs import gunicorn_lines
+from config.memory import set_aside
 from config.web_goodbye import Goodbye
 from config.wsgi_threads import ABORT
 
@@ -178,6 +179,7 @@ class WebWorker(UvicornWorker):
             beside.append(Sampler())
         for each in beside:
             each.start()
+        set_aside()
         try:
             super().run()
         finally:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import psutil
 from django.db import connections
 
+from config.memory import set_aside
 from config.operations.processes import about
 
 from .health import Reporter
@@ -148,6 +149,7 @@ class Host:
 
     def start(self) -> None:
         """Start the consumers and return."""
+        set_aside()
         threading.Thread(target=self._watch, name="consumer host", daemon=True).start()
         for hosted in self._hosted:
             hosted.start()

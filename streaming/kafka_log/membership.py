@@ -4,9 +4,10 @@ One of the two places where kafka-python's silent traps are cured; the other is 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -153,6 +154,32 @@ class Group:
         first = self._consumer.beginning_offsets(where, timeout_ms=REQUEST_TIMEOUT_MS)
         last = self._consumer.end_offsets(where, timeout_ms=REQUEST_TIMEOUT_MS)
         return {at.partition: (first[at], last[at]) for at in where}
+
+    def displaced(
+        self, positions: Mapping[int, int], polled: Mapping[int, Sequence[Any]]
+    ) -> dict[int, Literal["back", "on"]]:
+        """The partitions whose records are not those from their position on, and where they are.
+
+        The library goes by itself: on to the first offset that is there where the position has been
+        deleted, back where the topic was cut or made anew. Gaps between records are common: marks
+        of transactions, compacted ones. Raises KafkaError.
+        """
+        found: dict[int, Literal["back", "on"]] = {}
+        gaps = []
+        for number, records in polled.items():
+            first, last = records[0].offset, records[-1].offset
+            if first == positions[number] and last - first == len(records) - 1:
+                continue
+            offsets = (positions[number] - 1, *(record.offset for record in records))
+            if any(after <= before for before, after in pairwise(offsets)):
+                found[number] = "back"
+            else:
+                gaps.append(self._at(number))
+        if gaps:
+            begins = self._consumer.beginning_offsets(gaps, timeout_ms=REQUEST_TIMEOUT_MS)
+            moved = (at.partition for at in gaps if begins[at] > positions[at.partition])
+            found |= dict.fromkeys(moved, "on")
+        return found
 
     def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
         """First offset of a record not older than that, None where there is none.

@@ -221,7 +221,7 @@ class Loop:
             owned = self.owned[number]
             if owned.halted is not None or not records:
                 continue
-            if self._displaced(owned, records):
+            if self.group.displaced({number: owned.position}, {number: records}):
                 self._identity = None
                 return taken
             try:
@@ -234,20 +234,6 @@ class Loop:
                 return taken
             taken += len(records)
         return taken
-
-    def _displaced(self, owned: Owned, records: list[Any]) -> bool:
-        """Whether the client has read elsewhere than it was told to.
-
-        Where its offset is no longer there it goes on at the beginning by itself. Gaps between
-        records are common: marks of transactions, compacted ones.
-        """
-        offsets = [record.offset for record in records]
-        if offsets == list(range(owned.position, owned.position + len(offsets))):
-            return False
-        if offsets[0] < owned.position or offsets != sorted(set(offsets)):
-            return True
-        first, _ = self.group.bounds({owned.number})[owned.number]
-        return first > owned.position
 
     def _apply(self, owned: Owned, records: list[Any], topic_id: str) -> None:
         rows, refused = messages.sort(records)

@@ -8,7 +8,12 @@ FIELDS = ("time", "stock", "price")
 MAX_BYTES = 64 * 1024
 # Names are keys of Redis, where the users of BuyStock live too.
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
-USER = re.compile(r"user[0-9]")
+# So does Celery's broker, unless PRICES_REDIS_URL leads elsewhere: the queues of config/celery.py,
+# those of consumers by their beginning, and what kombu keeps of messages under way.
+USER_OR_CONSUMER = re.compile(r"user[0-9]|consumer\.")
+BROKERS = frozenset(
+    {"default", "imports", "performance", "unacked", "unacked_index", "unacked_mutex"}
+)
 TIME = re.compile(r"([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]", re.ASCII)
 PRICE = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?")
 # The file's SHA-256, and what --again puts behind it.
@@ -124,8 +129,9 @@ def _name(stock: str) -> str | Refusal:
             f"stock {_shown(stock)}: a name begins with a letter and goes on with at most 63 "
             "letters, digits, dots, underscores or hyphens",
         )
-    if USER.match(name):
-        return Refusal("bad_stock", f"stock {_shown(name)}: such names are those of users")
+    if name in BROKERS or USER_OR_CONSUMER.match(name):
+        whose = "users" if name.startswith("user") else "Celery's queues"
+        return Refusal("bad_stock", f"stock {_shown(name)}: such names are those of {whose}")
     return name
 
 

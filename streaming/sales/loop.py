@@ -9,13 +9,13 @@ the window again.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
+from config.memory import set_aside
 from streaming.kafka_log.membership import Group, Polled
 from streaming.kafka_log.reader import Reader
 from streaming.kafka_log.transactions import Message, Transactions
-from streaming.memory import set_aside
 
 from . import recovery
 from .letters import Letters
@@ -62,6 +62,7 @@ class Loop:
         self._look_at = 0.0
         self._beat = beat
         self._identity: tuple[int, str] | None = None
+        self._sent_back: dict[int, str] = {}  # by partition: what to say of it
         beat()
         name = f"{options.group}.{slot}"
         self._transactions = Transactions(
@@ -106,7 +107,7 @@ class Loop:
         if member is None:
             self._identity = None
             return 0
-        self._look_at_ends(idle=not polled.records)
+        looked = self._look_at_ends(idle=not polled.records)
         identity = (member.generation_id, member.member_id)
         if identity != self._identity or not polled.records.keys() <= self.owned.keys():
             # What was polled is read again from where the states stand.
@@ -114,10 +115,13 @@ class Loop:
             self._take_over()
             self._identity = identity
             return 0
-        if not polled.records:
-            self._see_ends_of_replays()
+        if looked or not polled.records:
+            self._see_ends_of_replays(polled.records.keys())
+        if polled.records and self._displaced(polled):
+            self._identity = None
             return 0
-        self._work_off(polled)
+        if polled.records:
+            self._work_off(polled)
         return sum(map(len, polled.records.values()))
 
     @property
@@ -146,11 +150,20 @@ class Loop:
             self._beat()
             committed = self.group.committed(number)
             owned = self.owned.get(number)
-            if owned is not None and committed is not None and owned.stands_at(committed[0]):
+            first, end = bounds[number]
+            if (
+                owned is not None
+                and committed is not None
+                and owned.stands_at(committed[0])
+                and first <= owned.position
+                and committed[0] <= end
+            ):
                 kept.append(number)
+                owned.state.check_keys = self._check_keys
             else:
                 self.owned.pop(number, None)
-                owned = self.owned[number] = self._begin(number, committed, *bounds[number])
+                owned = self.owned[number] = self._begin(number, committed, first, end)
+            owned.notice = owned.notice or self._sent_back.get(number, "")
             self.group.seek(number, owned.position)
             if owned.halted is not None:
                 self.group.pause(number)
@@ -164,11 +177,14 @@ class Loop:
         )
         set_aside()
 
+    @property
+    def _check_keys(self) -> bool:
+        return self.partition_count > 1 and not self.options.accept_keys
+
     def _begin(self, number: int, committed: tuple[int, str] | None, first: int, end: int) -> Owned:
         limits = self.options.limits
         needed = limits.window_seconds + limits.lateness_seconds
         plan = recovery.plan(committed, first, end, needed)
-        check_keys = self.partition_count > 1 and not self.options.accept_keys
         if isinstance(plan, recovery.Impossible):
             logger.error("partition %d is halted: %s", number, plan.detail)
             halt = Halt(plan.offset, plan.reason, plan.detail)
@@ -185,7 +201,7 @@ class Loop:
             logger.info(
                 "partition %d: reads %d to %d again for its window", number, seek_to, plan.live_from
             )
-        state = PartitionState(limits, start=plan.start, check_keys=check_keys)
+        state = PartitionState(limits, start=plan.start, check_keys=self._check_keys)
         return Owned(number, state, seek_to, plan.live_from, seek_to, notice=notice)
 
     def _offset_by_time(self, number: int, first: int, live_from: int, end: int) -> int:
@@ -203,32 +219,56 @@ class Loop:
         found = self.group.offset_at(number, here.timestamp_ms - round(reach * 1000))
         return live_from if found is None else max(first, min(found, live_from))
 
-    def _look_at_ends(self, *, idle: bool) -> None:
+    def _look_at_ends(self, *, idle: bool) -> bool:
+        """Whether it was time to look."""
         now = time.monotonic()
-        if self.owned and now >= self._look_at:
-            self._look_at = now + LOOK_SECONDS
-            if not idle and not any(owned.past_end for owned in self.owned.values()):
-                # Kafka answers, and has told the ends with the records: no round trip for them.
-                self.ends |= self.group.seen_ends(set(self.owned))
-                return
-            self.ends = self.group.ends(set(self.owned))
-            for owned in list(self.owned.values()):
-                if owned.past_end and self.ends.get(owned.number, 0) >= owned.position:
-                    # A broker that died knows its end again only some time after its start.
-                    del self.owned[owned.number]
-                    self._identity = None
-            if idle:
-                # Behind the last record there may be marks of transactions, which nobody takes.
-                for owned in self.owned.values():
-                    owned.reached = self.group.position(owned.number) or 0
+        if not self.owned or now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        if not idle and not any(owned.past_end for owned in self.owned.values()):
+            # Kafka answers, and has told the ends with the records: no round trip for them.
+            self.ends |= self.group.seen_ends(set(self.owned))
+            return True
+        self.ends = self.group.ends(set(self.owned))
+        for owned in list(self.owned.values()):
+            if owned.past_end and self.ends.get(owned.number, 0) >= owned.position:
+                # A broker that died knows its end again only some time after its start.
+                del self.owned[owned.number]
+                self._identity = None
+        if idle:
+            # Behind the last record there may be marks of transactions, which nobody takes.
+            for owned in self.owned.values():
+                owned.reached = self.group.position(owned.number) or 0
+        return True
 
-    def _see_ends_of_replays(self) -> None:
+    def _see_ends_of_replays(self, with_records: Collection[int]) -> None:
         # Offsets at the end of a replay may be marks of transactions, which are no records.
         for owned in self.owned.values():
-            if owned.replaying:
+            if owned.replaying and owned.number not in with_records:
                 at = self.group.position(owned.number)
                 if at is not None and at >= owned.live_from:
                     owned.position = owned.live_from
+
+    def _displaced(self, polled: Polled) -> bool:
+        """Whether these are not the records that come next; then their place is found anew."""
+        records = {
+            number: found
+            for number, found in polled.records.items()
+            if self.owned[number].halted is None
+        }
+        positions = {number: self.owned[number].position for number in records}
+        displaced = self.group.displaced(positions, records)
+        for number, where in displaced.items():
+            if where == "back":
+                lowest = min(record.offset for record in records[number])
+                words = (
+                    f"Kafka no longer had offset {positions[number]} and went back to {lowest},"
+                    " where the topic was cut or begins. Nothing is put out twice; but what was"
+                    " written anew below that offset is in no sum"
+                )
+                logger.warning("partition %d: %s", number, words)
+                self.owned[number].notice = self._sent_back[number] = words
+        return bool(displaced)
 
     def _work_off(self, polled: Polled) -> None:
         messages: dict[tuple[str, int], list[Message]] = {}

@@ -19,7 +19,9 @@ GREATEST_PRICE = float(EXACT_UNITS // PER_ONE)  # of the short way
 
 # C0, DEL, C1 and lone surrogates.
 NOT_IN_A_CODE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-TEXTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# One that does not end goes to the end of all. Nothing is tried twice: a message cut off within a
+# long text with many escapes would else hold the interpreter for minutes.
+TEXTS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 

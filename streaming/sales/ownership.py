@@ -48,9 +48,8 @@ class Owned:
         return self.position == committed
 
     def take(self, records: Sequence[Any]) -> Halt | None:
-        """Take `records`; what they lead to is in `taken`, which is to be emptied by the caller."""
-        if records[0].offset < self.position:
-            records = [record for record in records if record.offset >= self.position]
+        """Take `records`, which come next; what they lead to is in `taken`, which is to be emptied
+        by the caller."""
         if self.replaying:
             cut = next(
                 (i for i, record in enumerate(records) if record.offset >= self.live_from),

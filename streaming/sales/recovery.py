@@ -60,8 +60,9 @@ def plan(
         or checkpoint.replay_from > offset
     ):
         return Plan(live_from, live_from, by_time=True, notice=notice)
-    if checkpoint.replay_from < first and not notice:
-        notice = (
+    if checkpoint.replay_from < first:
+        notice += "; " if notice else ""
+        notice += (
             f"the window begins at offset {checkpoint.replay_from}, but retention has deleted all "
             f"below {first}: sums may be short until one window has passed"
         )

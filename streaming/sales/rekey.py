@@ -67,6 +67,7 @@ class Copy:
         self._identity: tuple[int, str] | None = None
         self._merge = Merge([])
         self._next: dict[int, int] = {}
+        self._read: dict[int, int] = {}  # offsets that are to come next
         self._full = False
         self._alone_by = time.monotonic() + ALONE_SECONDS
         self._look_at = 0.0
@@ -111,7 +112,18 @@ class Copy:
             self._identity = identity if self._take_over() else None
             return True
         self._look()
+        displaced = self._group.displaced(self._read, polled.records)
+        for number, where in displaced.items():
+            if where == "back":
+                raise Refused(
+                    f"{self._plan.source}/{number} was cut while it was copied: offset"
+                    f" {self._read[number]} is not there any more. Copy it into another topic."
+                )
+        if displaced:  # what was deleted before it was copied is told when it is taken over
+            self._identity = None
+            return True
         for number, records in polled.records.items():
+            self._read[number] = records[-1].offset + 1
             self._merge.add(number, self._wanted(number, records))
         over = self._over()
         if polled.records or over == self._next.keys():
@@ -145,6 +157,7 @@ class Copy:
             first, end = bounds[number]
             self._next[number] = self._begin(number, first, end)
             self._ends.setdefault(number, end if self._plan.follow else 0)
+            self._read[number] = self._next[number]
             self._group.seek(number, self._next[number])
         self._tally.settle(self._next)
         logger.info("copies %s from %s", self._plan.source, self._next)

@@ -19,7 +19,7 @@ from config.services.engine import Engine
 from streaming.kafka_log import membership, transactions
 from streaming.kafka_log.membership import Group, Polled
 from streaming.kafka_log.transactions import Message, Uncommitted
-from tests.services.waiting import until
+from tests.services.waiting import freeze, until
 from tests.streaming.kafka_log.trial import AS_OURS, COOPERATIVE, Trial, joined
 
 TRIES = 5
@@ -35,7 +35,7 @@ def trial(kafka: Engine) -> Iterator[Trial]:
 @contextmanager
 def frozen(kafka: Engine) -> Iterator[None]:
     assert kafka.pid is not None
-    os.kill(kafka.pid, signal.SIGSTOP)
+    freeze(kafka.pid)
     try:
         yield
     finally:

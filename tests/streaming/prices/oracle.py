@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 BYTES_OF_A_MESSAGE = 64 * 1024
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}", re.ASCII)
 DIGITS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?", re.ASCII)
+BROKERS = {"default", "imports", "performance", "unacked", "unacked_index", "unacked_mutex"}
 FIELDS = {"time", "stock", "price"}
 
 
@@ -100,6 +101,8 @@ def _name(given: object) -> str:
         raise Refused("bad_stock")
     name = given.strip().lower()
     if not NAME.fullmatch(name) or re.match(r"user[0-9]", name):
+        raise Refused("bad_stock")
+    if name in BROKERS or name.startswith("consumer."):
         raise Refused("bad_stock")
     return name
 

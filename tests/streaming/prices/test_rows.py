@@ -5,7 +5,9 @@ import json
 import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
+from kombu.transport.redis import Channel
 
+from config.celery import app
 from streaming.prices.rows import Refusal, Row, from_cells, from_message
 from tests.streaming.prices import oracle
 
@@ -16,6 +18,7 @@ NAMES = st.one_of(
     st.from_regex(r"[a-zA-Z][a-zA-Z0-9._-]{0,70}", fullmatch=True),
     st.from_regex(r"(user|USER|User)[0-9a-z]?[0-9]{0,2}", fullmatch=True),
     st.sampled_from(["stock1", "Stock1", " STOCK1\t", "", " ", "1stock", "a", "user", "user1"]),
+    st.sampled_from(["default", "Imports", "unacked_index", "consumer.sales", "consumer", "unack"]),
     st.text(max_size=6),
 )
 TIMES = st.one_of(
@@ -217,6 +220,21 @@ def test_a_value_of_64_kib_is_read() -> None:
     assert from_message(value + b" " * (65536 - len(value))) == Row("stock3", "090006", "1734")
 
 
-@pytest.mark.parametrize("name", ["a", "A" + "b" * 63, "stock.1_a-b", "users", "user.1", "user-1"])
+def test_what_the_broker_keeps_is_no_stock() -> None:
+    queues = [queue.name for queue in app.conf.task_queues]
+    assert "default" in queues and "consumer.prices" in queues
+    beside = [Channel.unacked_key, Channel.unacked_index_key, Channel.unacked_mutex_key]
+    for name in [*queues, *beside]:
+        for found in (from_cells("090006", name.upper(), "1"), from_message(_with(stock=name))):
+            assert isinstance(found, Refusal), found
+            assert (found.reason, name in found.detail) == ("bad_stock", True)
+            assert "Celery" in found.detail
+
+
+NAMES_NEAR = ["a", "A" + "b" * 63, "stock.1_a-b", "users", "user.1", "user-1"]
+NAMES_NEAR += ["consumer", "consumers.a", "default.1", "unacked2"]
+
+
+@pytest.mark.parametrize("name", NAMES_NEAR)
 def test_names_near_the_limits(name: str) -> None:
     assert from_cells("235959", f" {name} ", "1") == Row(name.lower(), "235959", "1")

@@ -98,6 +98,7 @@ def test_other_lines_are_refused_and_the_rest_goes_in(
         ("""SET Stock1 '{"time": [], "price": []}'""", "not written in small letters"),
         ("""SET 1 '{"time": [], "price": []}'""", "a name begins with a letter"),
         ("""SET prices:stocks '{"time": [], "price": []}'""", "a name begins with a letter"),
+        ("""SET imports '{"time": [], "price": []}'""", "those of Celery's queues"),
         ("SET user1 'x'", "no JSON"),
         ("SET user1 '[]'", "a user has id and credit"),
         ("""SET user1 '{"id": 1}'""", "a user has id and credit"),

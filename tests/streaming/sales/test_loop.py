@@ -1,5 +1,6 @@
 """One loop, step by step on a real Kafka: what operators, retention and twins may do to it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -193,6 +194,66 @@ def test_records_deleted_before_they_were_read_are_told(stage):
     with looping(stage) as loop:
         assert "offsets 10 to 14 were deleted" in loop.owned[0].notice
         work_off(loop, 5)
+
+
+def test_records_deleted_while_an_instance_runs_are_told(stage, caplog):
+    stage.create(1)
+    stage.produce(one_partition(10))
+    with looping(stage) as loop:
+        work_off(loop, 10)
+        # The first may come with the request that waits at the broker; more is not asked for.
+        stage.produce(one_partition(1, start=10))
+        stage.produce(one_partition(19, start=11))
+        with stage.admin() as admin:
+            admin.delete_records({TopicPartition(stage.input, 0): 25})
+        step_until(loop, lambda: loop.taken >= 15)
+        step_until(loop, lambda: loop.owned and not loop.step(0.05))
+        (told,) = [each for each in caplog.messages if "were deleted" in each]
+        lost = int(re.search(r"(\d+) are lost", told)[1])
+        assert lost in (14, 15)
+        assert "to 24 were deleted" in loop.owned[0].notice
+        assert loop.taken == 30 - lost
+
+
+def test_a_client_that_kafka_sends_back_goes_on_where_it_was_and_says_so(stage):
+    stage.create(1)
+    stage.produce(one_partition(10))
+    with looping(stage) as loop:
+        work_off(loop, 10)
+        loop.group.seek(0, 4)  # as the library does by itself where a topic was cut
+        stage.produce(one_partition(10, start=10))
+        work_off(loop, 20)
+        assert "no longer had offset 10 and went back to 4" in loop.owned[0].notice
+    assert stage.assert_right().right == 20
+
+
+def test_gaps_of_transactions_are_no_loss(stage):
+    stage.create(1)
+    with looping(stage) as loop, stage.producer(transactional_id=stage.input) as producer:
+        producer.init_transactions()
+        for each in one_partition(5):
+            producer.begin_transaction()
+            producer.send(stage.input, each.value, each.key, partition=0)
+            producer.commit_transaction()
+        work_off(loop, 5)
+        assert loop.owned[0].position > 5
+        assert loop.owned[0].notice == ""
+    assert stage.assert_right().right == 5
+
+
+def test_messages_without_key_halt_the_partition_that_was_alone_when_others_are_added(stage):
+    stage.create(1)
+    stage.produce([each._replace(key=None) for each in one_partition(4)])
+    with looping(stage) as loop:
+        work_off(loop, 4)
+        with stage.admin() as admin:
+            admin.create_partitions({stage.input: 2})
+        loop.group._consumer._client.cluster.request_update()  # by itself in half a minute
+        step_until(loop, lambda: loop.partition_count == 2 and loop.joined)
+        stage.produce([each._replace(key=None) for each in one_partition(1, start=4)])
+        step_until(loop, lambda: loop.owned and loop.owned[0].halted is not None)
+        assert loop.owned[0].halted.reason == "no_key"
+        assert loop.taken == 4
 
 
 def test_an_offset_past_the_end_halts_its_partition(stage):

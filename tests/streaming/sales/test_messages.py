@@ -144,6 +144,10 @@ class TestRefusals:
             (nested(MOST_NESTED + 1), "not_json"),
             (b"[" * 1_000_000, "not_json"),
             (b'{"a":' * 100_000, "not_json"),
+            # Cut off within a text of a text: hours, if each escape were tried as its end.
+            (b"[" * 201 + b'"' + b'\\"' * 500_000, "not_json"),
+            (json.dumps("[" * 201 + json.dumps(["x"] * 100_000)).encode()[:-3], "not_json"),
+            (b'["' + b"[" * 201 + b"\\", "not_json"),
             (message(quantity=12345).replace(b"12345", b"1" * 5_000), "not_json"),
             (message()[:-1] + b', "other": ' + b"1" * 5_000 + b"}", "not_json"),
             (b"[]", "not_an_object"),

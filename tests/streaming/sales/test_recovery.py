@@ -53,6 +53,7 @@ def test_retention_may_cut_what_was_never_read():
     found = plan((900, CHECKPOINT.encode()), 950, 1000, KEPT)
     assert (found.seek_to, found.live_from) == (950, 950)
     assert "900 to 949" in found.notice and "50 are lost" in found.notice
+    assert "sums may be short until one window has passed" in found.notice
 
 
 def test_an_offset_past_the_end_is_for_an_operator():

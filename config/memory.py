@@ -1,4 +1,4 @@
-"""What the garbage collector of Python looks at. For consumers that may not stand still."""
+"""What the garbage collector of Python looks at. For processes that may not stand still."""
 
 import gc
 
