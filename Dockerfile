@@ -35,5 +35,5 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 # Of web, which is what the image does by itself; docker-compose.yml has those of the other roles.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+    CMD ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 CMD ["gunicorn", "config.asgi:application", "-k", "config.web_worker.WebWorker", "--workers", "2", "--bind", "0.0.0.0:8000", "--worker-tmp-dir", "/dev/shm", "--graceful-timeout", "10", "--timeout", "60", "--no-control-socket"]

@@ -77,6 +77,6 @@ $(VENV)/.installed-for-tests: requirements-dev.txt requirements.txt $(CONSTRAINT
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo 'Stockroom needs Python 3.11 or newer; set PYTHON=/path/to/python3.11 if it is not in the PATH.' >&2; exit 1; }
+		{ echo 'Stockroom needs Python 3.11 or newer, and $(PYTHON) is not: set PYTHON=/path/to/python3.11 (or 3.12 …).' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || \
 		{ rm -rf $(VENV); echo 'No virtual environment could be made. On Debian or Ubuntu: sudo apt-get install python3-venv' >&2; exit 1; }

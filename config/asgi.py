@@ -57,8 +57,8 @@ PROBE_THREADS = 2
 # Where a body may be as large as an upload, and the setting that says how large that is. Elsewhere
 # it is a form's or a JSON document's.
 UPLOADS = {
-    re.compile(r"/api/(uploads|imports)/.*"): "UPLOAD_MAX_BYTES",
-    re.compile(r"/api/stocksync/jobs/|/stocksync/new/"): "STOCKSYNC_MAX_BYTES",
+    re.compile(r"POST /api/imports/|PATCH /api/uploads/[^/]+/"): "UPLOAD_MAX_BYTES",
+    re.compile(r"POST (/api/stocksync/jobs/|/stocksync/new/)"): "STOCKSYNC_MAX_BYTES",
 }
 UPLOAD_EXTRA_BYTES = 1024**2  # beside the file, in a multipart body
 UPLOADS_WAITING = 8  # for a thread; more are told to come back later
@@ -116,7 +116,8 @@ class Web:
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         path: str = scope["path"]
         size = length(scope)
-        limit = next((name for paths, name in UPLOADS.items() if paths.fullmatch(path)), None)
+        asked = f"{scope['method']} {path}"
+        limit = next((name for where, name in UPLOADS.items() if where.fullmatch(asked)), None)
         largest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if limit is not None:
             largest = getattr(settings, limit) + UPLOAD_EXTRA_BYTES

@@ -10,7 +10,6 @@ import socket
 import struct
 import threading
 import time
-import tomllib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
+from config.version import version
 from streaming.kafka_log import tls
 
 logger = logging.getLogger(__name__)
@@ -98,13 +98,6 @@ def _shown(engine: EngineHealth) -> dict[str, Any]:
     fields = asdict(engine)
     del fields["name"]
     return {key: value for key, value in fields.items() if value not in ("", None)}
-
-
-@cache
-def version() -> str:
-    """Stockroom's version, from pyproject.toml."""
-    with (settings.BASE_DIR / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
 
 
 def engines() -> list[EngineHealth]:

@@ -65,7 +65,7 @@ class WSGIThreads:
             if response.file is not None:
                 await self._send_file(response.file, reader.send)
         except ClientGone:
-            await _abort(scope)
+            await abort(scope)
         finally:
             reader.close()
             if response.file is not None:
@@ -183,7 +183,7 @@ class _Reader:
     def __init__(self, send: Send, receive: Receive | None) -> None:
         """`receive` is None while somebody else reads the request's body."""
         self._receive = receive
-        self._send = send
+        self._send = patient(send)
         self._gone: asyncio.Task[None] | None = None
 
     async def send(self, message: Message) -> None:
@@ -191,11 +191,7 @@ class _Reader:
             self._gone = asyncio.create_task(self._wait_until_gone())
         elif self._gone is not None and self._gone.done():
             raise ClientGone
-        try:
-            async with asyncio.timeout(settings.DOWNLOAD_IDLE_SECONDS):
-                await self._send(message)
-        except TimeoutError:
-            raise ClientGone from None
+        await self._send(message)
 
     async def _wait_until_gone(self) -> None:
         assert self._receive is not None
@@ -207,9 +203,22 @@ class _Reader:
             self._gone.cancel()
 
 
-async def _abort(scope: Scope) -> None:
+def patient(send: Send) -> Send:
+    """`send` that waits DOWNLOAD_IDLE_SECONDS at most for its client. Raises ClientGone."""
+
+    async def patiently(message: Message) -> None:
+        try:
+            async with asyncio.timeout(settings.DOWNLOAD_IDLE_SECONDS):
+                await send(message)
+        except TimeoutError:
+            raise ClientGone from None
+
+    return patiently
+
+
+async def abort(scope: Scope) -> None:
     """End the connection of a client that does not read, and drop what waits for it."""
-    abort = scope.get("extensions", {}).get(ABORT)
-    if abort is not None:
-        abort()
+    end = scope.get("extensions", {}).get(ABORT)
+    if end is not None:
+        end()
         await asyncio.sleep(0)  # the server takes note in the loop's next turn

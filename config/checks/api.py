@@ -99,7 +99,8 @@ class RunDetail(StrictQuery, APIView):
     @extend_schema(
         operation_id="checks_runs_retrieve",
         summary="A run of a check with what it found",
-        description="Read it again until `ended` is true. The first 1,000 findings are kept.",
+        description="Read it again until `ended` is true. At most 1,000 findings are kept,"
+        " of some checks fewer; `found` counts all.",
         responses=CheckRunDetailSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:

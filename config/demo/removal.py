@@ -24,6 +24,7 @@ from transactions.ledger.engine import leadership
 from transactions.ledger.engine.tables import Unready
 from transactions.models import OPEN, Order, OrderTotal
 from transactions.orders import keys as order_keys
+from transactions.orders import repairing
 from webhooks.endpoints import service as endpoints
 
 from . import market, seeding, wares
@@ -106,8 +107,13 @@ def _market() -> str:
         for name in users:
             pipe.delete(name, order_keys.beside(name))
         pipe.execute()
-    # With the credit its orders go: they would be accepted amounts without a user.
-    Order.objects.filter(user__in=users).delete()
+    # With the credit its orders go: they would be accepted amounts without a user. First what Redis
+    # has of their decisions: whoever is killed in between finds the orders again. None is added
+    # meanwhile, since remove() has seen to it that nobody decides any of them, and without a user
+    # nobody may place more.
+    orders = Order.objects.filter(user__in=users)
+    repairing.forget(client, [str(each) for each in orders.values_list("order_id", flat=True)])
+    orders.delete()
     OrderTotal.objects.filter(user__in=users).delete()
     return "removed, with their orders"
 

@@ -21,6 +21,7 @@ def shown(
     For those who tell whether it stalls: `progress`, another text after each step (all that a step
     changes is in `steps` or moves the heartbeat, which attempts in vain move too), and `has_work`:
     whether a worker could go on now. Without it the job waits for its user, or for another job.
+    `waits_its_turn`: nobody holds it, and nobody has just tried in vain.
     """
     beaten_at = None if job.heartbeat_at is None else job.heartbeat_at.timestamp()
     done, total = of
@@ -35,4 +36,5 @@ def shown(
         "url": url,
         "progress": " ".join(map(str, (job.state, *steps, "" if job.stalls else beaten_at))),
         "has_work": has_work,
+        "waits_its_turn": beaten_at is None and not job.stalls,
     }

@@ -7,12 +7,19 @@ connection for each stream (200 of each for 200 pages).
 import asyncio
 import random
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from django.conf import settings
 from django_eventstream.utils import sse_encode_event
 from django_eventstream.views import Listener
 
-from config.wsgi_threads import ASGIApplication
+from config.wsgi_threads import (
+    ASGIApplication,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    abort,
+    patient,
+)
 
 from .subscription import install
 from .views import GRANT, Grant
@@ -39,9 +46,13 @@ class Streams:
         for listener in self._open:
             listener.aevent.set()
 
-    async def __call__(
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, patient(send))
+        except ClientGone:
+            await abort(scope)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         grant = Grant()
         answer: list = []
 
@@ -58,9 +69,7 @@ class Streams:
         await send(start)
         await self._stream(grant, receive, send)
 
-    async def _stream(
-        self, grant: Grant, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def _stream(self, grant: Grant, receive: Receive, send: Send) -> None:
         listener = Listener()
         listener.assign_loop()
         listener.user_id, listener.channels = grant.user_id, grant.channels
@@ -75,9 +84,7 @@ class Streams:
             self._open.discard(listener)
             self._manager.remove_listener(listener)
 
-    async def _follow(
-        self, listener: Listener, gone: asyncio.Task[None], send: ASGISendCallable
-    ) -> None:
+    async def _follow(self, listener: Listener, gone: asyncio.Task[None], send: Send) -> None:
         # Ended from time to time, so that a page whose user was locked out or has signed out
         # does not stay open; spread, so that pages do not come back all at once.
         clock = asyncio.get_running_loop().time
@@ -111,7 +118,7 @@ class Streams:
         ).encode()
 
 
-async def _disconnect(receive: ASGIReceiveCallable, listener: Listener) -> None:
+async def _disconnect(receive: Receive, listener: Listener) -> None:
     """Returns when the page is gone, and wakes its stream."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -135,7 +135,7 @@ def _jobs(sample: Sample) -> Iterator[Metric]:
     stalled = Counter((row["kind"],) for row in rows if row.get("stalled"))
     kinds = sorted({(row["kind"],) for row in rows})
     values = [(kind, stalled[kind]) for kind in kinds]
-    yield _gauge("jobs_stalled", "Under way without a heartbeat.", ["kind"], values)
+    yield _gauge("jobs_stalled", "A worker could go on, and none has.", ["kind"], values)
 
 
 def _work(sample: Sample) -> Iterator[Metric]:

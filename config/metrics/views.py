@@ -16,10 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from config.health import version
 from config.operations import sample
 from config.operations.limits import limits
 from config.operations.problems import problems
+from config.version import version
 
 from .families import families
 from .sums import totals

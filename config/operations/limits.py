@@ -6,6 +6,7 @@ from django.conf import settings
 
 LATE_SAMPLES = 3
 LEAST_SAMPLE_AGE_SECONDS = 30.0
+ORDER_GRACE_SECONDS = 60.0  # until it is claimed, and for its decision
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Limits:
     """From when on a sample no longer says how things are."""
     orders_share: float = 0.9
     """Of as many open orders as there may be."""
+    order_age_seconds: float = 60.0 + ORDER_GRACE_SECONDS
+    """How long the oldest open order is open. No verification, asked or simulated, takes longer."""
 
 
 def limits() -> Limits:
@@ -39,4 +42,5 @@ def limits() -> Limits:
         sample_age_seconds=max(
             LEAST_SAMPLE_AGE_SECONDS, LATE_SAMPLES * settings.OPERATIONS_SAMPLE_SECONDS
         ),
+        order_age_seconds=settings.VERIFIER_TIMEOUT_SECONDS + ORDER_GRACE_SECONDS,
     )

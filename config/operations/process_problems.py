@@ -24,13 +24,15 @@ CONSUMER_URLS = {
 NOT_RUNNING = "not running"
 # Nothing works without these, so they are missed even where none was ever seen.
 ALWAYS_NEEDED = ("worker", "beat")
+# What starts a role, where its name is not that of a line of the Procfile.
+LINES = {"worker": "`tasks`, or `worker` if that is all but web here,"}
 # Engines without which a consumer waits. One that is away is a problem itself, once for all.
 NEEDS = {
     "deliveries": {"postgres", "redis"},
     "sales": {"kafka", "redis"},
     "prices": {"kafka", "redis", "prices-redis"},
     "ledger": {"postgres", "rabbitmq", "keydb"},
-    "orders": {"postgres", "redis", "rabbitmq"},
+    "orders": {"postgres", "redis", "prices-redis"},  # without RabbitMQ its sweep finds them
 }
 VARIABLES = {"kafka": "KAFKA_BOOTSTRAP_SERVERS", "rabbitmq": "AMQP_URL"}
 
@@ -65,12 +67,12 @@ def missing_processes(sample: Sample, limits: Limits) -> Iterator[Problem]:
     for role in (*ROLES, *sorted(expected - set(ROLES))):
         if role in expected - there:
             stands_still = words.STANDS_STILL.get(role, "What it does stands still.")
+            line = LINES.get(role, f"`{role}`")
             yield Problem(
                 f"process:{role}:missing",
                 "critical",
                 f"No process of {role} runs",
-                f"{stands_still} `make run` starts it; elsewhere start the process `{role}` of"
-                " the Procfile.",
+                f"{stands_still} `make run` starts it; elsewhere start {line} of the Procfile.",
                 PROCESSES_URL,
             )
 
@@ -98,18 +100,17 @@ def versions(sample: Sample, limits: Limits) -> Iterator[Problem]:
 def consumers(sample: Sample, limits: Limits) -> Iterator[Problem]:
     """Consumers that crashed, wait, stand still or are far behind; one of each for a name."""
     known = sorted(heard(sample), key=lambda each: str(each["name"]))
-    away = {each["name"] for each in rows(sample, "engines") if each["status"] != "ok"}
-    unset = {
-        variable
-        for engine, variable in VARIABLES.items()
-        if engine not in {each["name"] for each in rows(sample, "engines")}
-    }
+    status = {each["name"]: each["status"] for each in rows(sample, "engines")}
+    away = {engine for engine in status if status[engine] != "ok"}
+    unset = {variable for engine, variable in VARIABLES.items() if engine not in status}
     for name, group in groupby(known, lambda each: str(each["name"])):
         instances = list(group)
         url = CONSUMER_URLS.get(name, CONSUMERS_URL)
         yield from _failed(name, instances, url)
         if not NEEDS.get(name, set()) & away:
             yield from _waiting(name, instances, url, unset)
+        if status.get("rabbitmq") == "ok":
+            yield from _without_queue(name, instances, url)
         yield from _halted(name, instances, url)
         yield from _behind(name, instances, url, limits)
 
@@ -153,23 +154,44 @@ def _failed(name: str, instances: list[Row], url: str) -> Iterator[Problem]:
 
 def _waiting(name: str, instances: list[Row], url: str, unset: set[str]) -> Iterator[Problem]:
     """One that goes on does the work of the others: a second ledger waits for the first to end."""
-    waiting = [each for each in instances if each["state"] != "crashed"]
-    reasons = [says(each, "waiting for") for each in waiting]
-    if not reasons or not all(reasons):
-        return
+    reasons = _said_by_all(instances, "waiting for")
     # What nobody uses on this deployment, and an engine that it does not have, are not missed.
-    if all(says(each, "in use") == "no" for each in waiting):
+    if not reasons or set(_said_by_all(instances, "in use")) == {"no"}:
         return
     if all(any(variable in reason for variable in unset) for reason in reasons):
         return
-    reason = reasons[0].partition(". ")[0].rstrip(".")  # what to do about it is on its page
     yield Problem(
         f"consumer:{name}:waiting",
         "critical",
-        f"The consumer {name} waits: {reason}",
+        f"The consumer {name} waits: {_first_sentence(reasons[0])}",
         "It goes on by itself once it has what it waits for; nothing is lost meanwhile.",
         url,
     )
+
+
+def _without_queue(name: str, instances: list[Row], url: str) -> Iterator[Problem]:
+    """RabbitMQ answers the web process, and none of these can take from it what they do without."""
+    troubles = _said_by_all(instances, "queue trouble")
+    if troubles:
+        yield Problem(
+            f"consumer:{name}:queue",
+            "warning",
+            f"The consumer {name} does without its queue: {_first_sentence(troubles[0])}",
+            "It goes on by its sweep, so all is done some seconds later. Correct its AMQP_URL, or"
+            " what RabbitMQ lets that user do.",
+            url,
+        )
+
+
+def _said_by_all(instances: list[Row], word: str) -> list[str]:
+    """What those that have not crashed say under `word`; nothing where one of them doesn't."""
+    said = [says(each, word) for each in instances if each["state"] != "crashed"]
+    return said if all(said) else []
+
+
+def _first_sentence(text: str) -> str:
+    """What to do about it is on the consumer's page."""
+    return text.partition(". ")[0].rstrip(".")
 
 
 def _halted(name: str, instances: list[Row], url: str) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.made_once import made_once
+from config.version import version
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +59,6 @@ def read() -> list[dict[str, Any]]:
 
 def about() -> dict[str, Any]:
     """`{"version", "memory_bytes"}` of this process and its children."""
-    from config.health import version  # not while Celery's application is made: it needs much
-
     return {"version": version(), "memory_bytes": _memory_bytes()}
 
 

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from config import health
 from config.consumers.overview import not_running
 from config.consumers.registry import consumer_names
+from config.version import version
 
 from . import limits, plots, sample, sections, words
 from .problem import Problem
@@ -107,7 +108,7 @@ def _headline(found: list[Problem], none: str = "All is well") -> dict[str, Any]
 
 
 def _processes(found: Sample, now: float) -> list[dict[str, Any]]:
-    ours = health.version()
+    ours = version()
     late = SILENT_BEATS * settings.CONSUMER_HEALTH_SECONDS
     return [
         {

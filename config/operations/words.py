@@ -88,7 +88,7 @@ def age_of_version(version: str, ours: str) -> str:
 
 def _numbers(version: str) -> tuple[int, ...] | None:
     try:
-        return tuple(int(part) for part in version.split("."))
+        return tuple(int(part) for part in version.partition("+")[0].split("."))
     except ValueError:
         return None
 

@@ -19,6 +19,8 @@ LEDGER_URL = "/transactions/ledger/"
 PRICES_URL = "/streaming/prices/"
 ORDERS_URL = "/transactions/orders/"
 RETENTION_URL = "/operations/#retention-title"
+UNCHECKED_SECONDS = 2 * 24 * 3600.0  # two nights in vain
+RETENTION_SECONDS = 3600.0  # six turns
 READERS = {  # of the workers' queues
     "default": "a process of `worker`",
     "imports": "a process of `worker`",
@@ -166,6 +168,17 @@ def performance(sample: Sample, limits: Limits) -> Iterator[Problem]:
 def orders(sample: Sample, limits: Limits) -> Iterator[Problem]:
     found = facts(sample, "orders")
     count, most = found.get("open") or 0, found.get("limit") or 0
+    oldest = found.get("oldest_seconds")
+    if oldest is not None and oldest > limits.order_age_seconds:
+        yield Problem(
+            "orders:late",
+            "critical",
+            f"Orders are late: {words.many(count, 'is', 'are')} open, the oldest for"
+            f" {words.duration(oldest)}",
+            "No verification takes that long. Look whether the consumer orders runs and what it"
+            " waits for. If it decides others, one more process of it verifies more at once.",
+            ORDERS_URL,
+        )
     if not most or count < limits.orders_share * most:
         return
     full = count >= most
@@ -193,8 +206,19 @@ def rejects(sample: Sample, limits: Limits) -> Iterator[Problem]:
 
 
 def checks(sample: Sample, limits: Limits) -> Iterator[Problem]:
-    """Those whose last run that could look found something."""
+    """Those whose last run that could look found something, and those that can't look any more."""
     for each in rows(sample, "checks"):
+        since = each.get("unknown_since")
+        if since is not None and sample["at"] - since > UNCHECKED_SECONDS:
+            yield Problem(
+                f"check:{each['name']}:unknown",
+                "warning",
+                f"The check {each['title']} could not look for"
+                f" {words.duration(sample['at'] - since)}",
+                "So nobody knows what it would find. The page of its last run says why it could"
+                " not.",
+                each["url"],
+            )
         if each["standing"]:
             things = words.many(each["standing"], "thing")
             yield Problem(
@@ -207,7 +231,21 @@ def checks(sample: Sample, limits: Limits) -> Iterator[Problem]:
 
 
 def retention(sample: Sample, limits: Limits) -> Iterator[Problem]:
-    for each in facts(sample, "retention").get("purges") or ():
+    """What could not be let go of, and that no turn ends any more though beat asks for them."""
+    found = facts(sample, "retention")
+    at = found.get("at")
+    begun = [each["started_at"] for each in rows(sample, "processes") if each["role"] == "beat"]
+    # Who has just switched all on again waits for the first turn.
+    if at is not None and begun and sample["at"] - max(at, min(begun)) > RETENTION_SECONDS:
+        yield Problem(
+            "retention:old",
+            "warning",
+            f"What is past its time was not let go of for {words.duration(sample['at'] - at)}",
+            "That should be done every ten minutes. Look into the log of `worker`, and whether the"
+            " queue default gets on. Until then all that is kept for a time takes more room.",
+            RETENTION_URL,
+        )
+    for each in found.get("purges") or ():
         if each["error"]:
             yield Problem(
                 f"retention:{each['name'].replace(' ', '-')}",

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 TAIL_BYTES = 2000
 POLL_SECONDS = 0.05
+TELL_SECONDS = 30.0
 
 
 class EngineError(RuntimeError):
@@ -39,7 +40,9 @@ class Engine(ABC):
 
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_seconds: ClassVar[float] = 30.0
-    ready_seconds: ClassVar[float] = 120.0
+    ready_seconds: ClassVar[float] = 900.0
+    """How long a start may take that does not say it recovers: Kafka checks its files silently."""
+
     death_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
     def __init__(self, var_dir: Path) -> None:
@@ -69,6 +72,10 @@ class Engine(ABC):
     def _is_ready(self) -> bool:
         """Whether the running child serves clients."""
 
+    def _is_recovering(self) -> bool:
+        """Whether the running child says that it reads its data: then it is waited for."""
+        return False
+
     def _environment(self) -> Mapping[str, str]:
         return os.environ
 
@@ -92,7 +99,8 @@ class Engine(ABC):
         """Start the server and return when it serves; nothing happens when it already runs.
 
         Raises EngineError with the command to install what is missing, or with the end of the
-        server's log when it exits or is not ready in time.
+        server's log when it exits or, without saying that it recovers, is not ready in time. Each
+        TELL_SECONDS of waiting are a line of this module's logger.
         """
         with self._lock:
             if self.running:
@@ -110,13 +118,8 @@ class Engine(ABC):
         A start that is going on in another thread is given up.
         """
         with self._exclusively():
-            if self._child is None:
-                return
-            if self._child.poll() is None:
-                self._child.send_signal(self.stop_signal)
-                with suppress(subprocess.TimeoutExpired):
-                    self._child.wait(self.stop_seconds)
-            self._end(self._child)
+            if self._child is not None:
+                self._end_orderly(self._child)
 
     def kill(self) -> None:
         """SIGKILL the server, as a crash would. `start` recovers on the same address and data."""
@@ -136,13 +139,38 @@ class Engine(ABC):
             self._cancelled.clear()
             yield
 
+    def bound_log(self) -> None:
+        """Keep the log within LOG_LIMIT_BYTES, and as much of what was before in `.log.1`.
+
+        The server goes on appending to the same file. What it writes between the copy and the cut
+        is lost.
+        """
+        with self._lock:
+            if not self.log_path.exists() or self.log_path.stat().st_size <= LOG_LIMIT_BYTES:
+                return
+            older = self.log_path.with_suffix(".log.1")
+            try:
+                with self.log_path.open("rb") as log, older.open("wb") as kept:
+                    log.seek(-LOG_LIMIT_BYTES, os.SEEK_END)
+                    kept.write(log.read(LOG_LIMIT_BYTES))
+            except OSError:  # on a full disk room is worth more
+                older.unlink(missing_ok=True)
+            os.truncate(self.log_path, 0)
+            self._log_offset = 0
+
+    def _end_orderly(self, child: subprocess.Popen[bytes]) -> None:
+        if child.poll() is None:
+            child.send_signal(self.stop_signal)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(self.stop_seconds)
+        self._end(child)
+
     def _end(self, child: subprocess.Popen[bytes]) -> None:
         kill_tree(child)
         self._child = None
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT_BYTES:
-            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        self.bound_log()
         with self.log_path.open("ab") as log:
             self._log_offset = log.tell()
             return spawn(
@@ -155,7 +183,8 @@ class Engine(ABC):
             )
 
     def _wait_until_ready(self, child: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + self.ready_seconds
+        began = told = time.monotonic()
+        deadline = began + self.ready_seconds
         while not self._is_ready():
             code = child.poll()
             if code is not None:
@@ -164,13 +193,22 @@ class Engine(ABC):
                     f"{self.name} exited with code {code} while starting:\n{self._log_tail()}"
                 )
             if self._cancelled.is_set():
-                self._end(child)
+                # Who cancels it ends it: in an orderly way or not.
                 raise EngineError(f"{self.name} was stopped while starting")
-            if time.monotonic() > deadline:
-                self._end(child)
+            now = time.monotonic()
+            if now > told + TELL_SECONDS:
+                told = now
+                recovers = self._is_recovering()
+                if recovers:
+                    deadline = now + self.ready_seconds
+                doing = f"still {'recovers its data' if recovers else 'starts'}"
+                taken = now - began
+                logger.warning("%s %s after %.0f s (%s)", self.name, doing, taken, self.log_path)
+                self.bound_log()
+            if now > deadline and not self._is_recovering():
+                self._end_orderly(child)
                 raise EngineError(
-                    f"{self.name} was not ready after {self.ready_seconds:.0f} s:\n"
-                    f"{self._log_tail()}"
+                    f"{self.name} was not ready after {now - began:.0f} s:\n{self._log_tail()}"
                 )
             time.sleep(POLL_SECONDS)
 

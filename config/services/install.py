@@ -8,10 +8,12 @@ import logging
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from config.services.engine import EngineError
 
@@ -69,6 +71,7 @@ def ensure(tools: Sequence[Tool]) -> None:
     """
     missing = [tool for tool in tools if tool.find() is None]
     if not missing:
+        _remove_left_policy()
         return
     labels = ", ".join(tool.label for tool in missing)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -80,29 +83,61 @@ def ensure(tools: Sequence[Tool]) -> None:
         if missing:
             logger.info("installing %s with apt-get, which takes a minute or two", labels)
             with _no_system_services():
-                _apt_get("update")
+                _apt_get("update", lock=lock)
                 packages = [tool.package for tool in missing]
-                _apt_get("install", "-y", "--no-install-recommends", *packages)
+                _apt_get("install", "-y", "--no-install-recommends", *packages, lock=lock)
     still = [tool for tool in missing if tool.find() is None]
     if still:
         raise EngineError(f"apt-get installed no {still[0].programs[0]}: {command(still)}")
     logger.info("installed %s", labels)
 
 
-def _apt_get(*arguments: str) -> None:
-    # Its own session: Ctrl-C in the terminal must not cut dpkg in the middle of a package.
-    done = subprocess.run(
-        ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments],
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    if done.returncode != 0:
-        raise EngineError(f"apt-get {' '.join(arguments)} failed:\n{done.stdout[-3000:]}")
+def _apt_get(*arguments: str, lock: IO[str]) -> None:
+    """Run apt-get to its end, also over a KeyboardInterrupt, which is raised afterwards.
+
+    It holds `lock` as long as it runs, even when this process is killed meanwhile.
+    """
+    interrupt: KeyboardInterrupt | None = None
+    with tempfile.TemporaryFile() as output:
+        # Its own session: Ctrl-C in the terminal must not cut dpkg in the middle of a package.
+        child = subprocess.Popen(
+            ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],
+        )
+        while child.returncode is None:
+            try:
+                child.wait()
+            except KeyboardInterrupt as error:
+                logger.warning("apt-get is at work: this ends once that has")
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+        output.seek(0)
+        if child.returncode != 0:
+            text = output.read().decode(errors="replace")[-3000:]
+            raise EngineError(f"apt-get {' '.join(arguments)} failed:\n{text}")
+
+
+def _is_ours() -> bool:
+    return POLICY.exists() and POLICY_MARK in POLICY.read_text(errors="replace")
+
+
+def _remove_left_policy() -> None:
+    """Remove the policy of a run that was killed: no package could start its server any more."""
+    if os.geteuid() != 0 or not _is_ours():
+        return
+    LOCK.touch()
+    with LOCK.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # an apt-get is at work
+            return
+        POLICY.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -111,7 +146,7 @@ def _no_system_services() -> Iterator[None]:
 
     A policy that the machine already has is respected; one of ours left by a killed run is not.
     """
-    if POLICY.exists() and POLICY_MARK not in POLICY.read_text(errors="replace"):
+    if POLICY.exists() and not _is_ours():
         yield
         return
     POLICY.write_text(f"#!/bin/sh\n{POLICY_MARK}\nexit 101\n")

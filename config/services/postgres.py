@@ -35,6 +35,8 @@ SETTINGS = {
     "max_connections": "100",
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] %a ",
+    # With the text of what failed, its values would be in the log: secrets and personal data.
+    "log_min_error_statement": "panic",
 }
 
 
@@ -179,12 +181,18 @@ class Postgres(Engine):
             return None
 
     def _is_ready(self) -> bool:
-        # Line 8 is the status, written by the server itself once recovery is over.
+        return self._status() == "ready"
+
+    def _is_recovering(self) -> bool:
+        return self._status() == "starting"
+
+    def _status(self) -> str:
+        """What the server itself says: "starting" until it has replayed its log, then "ready"."""
         try:
             lines = (self.data_dir / "postmaster.pid").read_text().split("\n")
         except OSError:
-            return False
-        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+            return ""
+        return lines[7].strip() if len(lines) > 7 and lines[0] == str(self.pid) else ""
 
 
 def binary(name: str) -> Path:

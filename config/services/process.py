@@ -137,30 +137,46 @@ class Process:
         self._say(f"started, process {child.pid}")
         return child
 
-    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+    def _watch(self, first_child: subprocess.Popen[bytes]) -> None:
         first, last = self._backoff_seconds
         delay = first
+        child: subprocess.Popen[bytes] | None = first_child
         while True:
             began = time.monotonic()
-            assert child.stdout is not None
-            pump = threading.Thread(target=self._pump, args=(child.stdout,), daemon=True)
-            pump.start()
-            code = child.wait()
-            # Workers that outlive their master would hold its port, its tasks and our pipe.
-            kill_tree(child)
-            pump.join()
+            code = 0
+            try:
+                if child is None:
+                    child = self._spawn()
+                    if self._stopping.is_set():  # `stop` looked at the process before this one
+                        kill_tree(child)
+                code = self._follow(child)
+                how = f"ended by itself with {_reason(code)}"
+            except Exception as error:  # no fork, one that can't be killed: nobody else goes on
+                how = f"could not go on ({error})"
+                if child is not None:
+                    with suppress(Exception):
+                        kill_tree(child)
+            child = None
             if self._stopping.is_set():
                 self._say("stopped" if code == 0 else f"stopped with {_reason(code)}")
                 return
             if time.monotonic() - began > HEALTHY_SECONDS:
                 delay = first
-            self._say(f"ended by itself with {_reason(code)}, starts again in {delay:g} s")
+            self._say(f"{how}, starts again in {delay:g} s")
             if self._stopping.wait(delay):
                 return
             delay = min(delay * 2, last)
-            child = self._spawn()
-            if self._stopping.is_set():  # `stop` looked at the process before this one
-                kill_tree(child)
+
+    def _follow(self, child: subprocess.Popen[bytes]) -> int:
+        """Show its lines until it ends, kill what it left behind, and return its exit code."""
+        assert child.stdout is not None
+        pump = threading.Thread(target=self._pump, args=(child.stdout,), daemon=True)
+        pump.start()
+        code = child.wait()
+        # Workers that outlive their master would hold its port, its tasks and our pipe.
+        kill_tree(child)
+        pump.join()
+        return code
 
     def _pump(self, stream: IO[bytes]) -> None:
         with stream:

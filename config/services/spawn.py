@@ -22,6 +22,7 @@ import psutil
 
 HERE = Path(__file__).parent
 REAPER_SECONDS = 10.0
+MINUTE_SECONDS = 60.0
 
 
 class _Spawner:
@@ -161,17 +162,20 @@ def run(
     *,
     environment: Mapping[str, str],
     directory: Path,
-    timeout_seconds: float,
+    timeout_seconds: float | None,
     text: str = "",
     user: str | None = None,
     cancelled: threading.Event | None = None,
+    each_minute: Callable[[int], object] | None = None,
 ) -> Ended:
     """Run a command to its end with `text` as its input; return what it left.
 
-    Raises CommandError, after killing all of it, when it takes longer than `timeout_seconds` or
-    `cancelled` is set meanwhile.
+    `each_minute` is called with the minutes it has taken so far, each time one more is over.
+    Raises CommandError, after killing all of it, when it takes longer than `timeout_seconds`
+    (None: no limit) or `cancelled` is set meanwhile.
     """
-    deadline = time.monotonic() + timeout_seconds
+    began = time.monotonic()
+    minutes = 0
     with (
         tempfile.TemporaryFile() as source,
         tempfile.TemporaryFile() as output,
@@ -192,10 +196,14 @@ def run(
             while child.poll() is None:
                 if cancelled is not None and cancelled.is_set():
                     raise CommandError(f"{Path(command[0]).name} was cancelled")
-                if time.monotonic() > deadline:
+                taken = time.monotonic() - began
+                if timeout_seconds is not None and taken > timeout_seconds:
                     raise CommandError(
                         f"{Path(command[0]).name} did not end within {timeout_seconds:.0f} s"
                     )
+                if each_minute is not None and taken >= (minutes + 1) * MINUTE_SECONDS:
+                    minutes += 1
+                    each_minute(minutes)
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(0.1)
         finally:

@@ -29,7 +29,7 @@ from config.services.process import Process
 from config.services.processes import ROLES, roles
 from config.services.rabbitmq import RabbitMQ
 from config.services.secret_file import secret
-from config.services.spawn import CommandError, run
+from config.services.spawn import CommandError, Ended, run
 from config.services.static_files import StaticFiles
 from config.services.valkey import Valkey
 
@@ -44,6 +44,8 @@ ENGINES: dict[str, type[Engine]] = {
 }
 WATCH_SECONDS = 0.5
 COMMAND_SECONDS = 600.0
+# How long these take is a matter of how much data there is; a cut one begins anew.
+UNLIMITED_COMMANDS = {"migrate", "reconcile_orders"}
 READY_SECONDS = 240.0  # on a machine that does much else
 ENGINE_BACKOFF_SECONDS = (1.0, 30.0)
 MAX_WEB_PROCESSES = 64
@@ -53,10 +55,21 @@ WEBHOOKS_HERE = {
     "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
 }
 """Receivers that are tried out on this machine, on any port; not where others reach Stockroom."""
+# No proxy of the environment (http_proxy) leads to this machine's loopback.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StackError(RuntimeError):
     """The stack can't start or go on. The text is for the user and says what to do."""
+
+
+class CommandFailed(StackError):
+    """A command of manage.py ended with another exit code than 0."""
+
+    def __init__(self, text: str, code: int) -> None:
+        """`code` is below 0 where a signal of that number ended it."""
+        super().__init__(text)
+        self.code = code
 
 
 class Stack:
@@ -94,7 +107,7 @@ class Stack:
         self.engines: dict[str, Engine] = {}
         self._started: set[str] = set()
         self._stopping = threading.Event()
-        self._watcher: threading.Thread | None = None
+        self._watchers: dict[str, threading.Thread] = {}
         self._whole_number("WEB_CONCURRENCY", MAX_WEB_PROCESSES)
         try:
             wanted_port = port if port is not None else self._whole_number("PORT", 65535)
@@ -200,71 +213,82 @@ class Stack:
         if self._stopping.is_set():
             self.engines[name].stop()
             raise StackError("Stopping")
-        if self._watcher is None:
-            self._watcher = threading.Thread(target=self._watch, name="engine watch", daemon=True)
-            self._watcher.start()
+        if name not in self._watchers:
+            # A thread each: one engine that recovers for minutes keeps no other one away.
+            self._watchers[name] = threading.Thread(
+                target=self._watch, args=(name,), name=f"watch {name}", daemon=True
+            )
+            self._watchers[name].start()
 
     def leave_engine(self, name: str) -> Engine:
         """Stop watching an engine and return it: a test that kills it decides when it is back."""
         self._started.discard(name)
         return self.engines[name]
 
-    def _watch(self) -> None:
+    def _watch(self, name: str) -> None:
         first, last = ENGINE_BACKOFF_SECONDS
-        delays: dict[str, float] = {}
-        due: dict[str, float] = {}
+        engine = self.engines[name]
+        delay, due = first, 0.0
         while not self._stopping.wait(WATCH_SECONDS):
-            for name in list(self._started):
-                now = time.monotonic()
-                if self.engines[name].running:
-                    if now > due.get(name, now) + last:
-                        delays.pop(name, None)
+            now = time.monotonic()
+            if name not in self._started or now < due:
+                continue
+            try:
+                if engine.running:
+                    engine.bound_log()
+                    if now > due + last:
+                        delay = first
                     continue
-                if now < due.get(name, 0.0):
-                    continue
-                delays[name] = min(2 * delays.get(name, first / 2), last)
                 logger.warning("%s is gone, starting it again", name)
-                try:
-                    self.engines[name].start()
-                except EngineError as error:
-                    logger.error("%s", error)
-                due[name] = time.monotonic() + delays[name]
-                if self._stopping.is_set():
-                    self.engines[name].stop()
+                engine.start()
+            except EngineError as error:
+                logger.error("%s", error)
+            except Exception as error:  # a full disk, no fork: nobody would start this thread again
+                logger.error("%s can't be looked after: %s", name, error)
+            due = time.monotonic() + delay
+            delay = min(2 * delay, last)
+            if self._stopping.is_set():
+                engine.stop()
 
     def manage(self, *arguments: str) -> str:
         """Run `manage.py` to its end and return its standard output.
 
-        Raises StackError with all it printed when it fails.
+        Raises CommandFailed with all it printed when it fails; StackError when it takes longer than
+        COMMAND_SECONDS (none of UNLIMITED_COMMANDS does), or the stack stops.
         """
-        self._refuse_when_stopping()
-        try:
-            code, output, errors = run(
-                [sys.executable, "manage.py", *arguments],
-                environment=self.environment,
-                directory=PROJECT,
-                timeout_seconds=COMMAND_SECONDS,
-                cancelled=self._stopping,
-            )
-        except CommandError as error:
-            raise StackError(f"manage.py {arguments[0]}: {error}") from error
+        limit = None if arguments[0] in UNLIMITED_COMMANDS else COMMAND_SECONDS
+        code, output, errors = self._run_python(
+            f"manage.py {arguments[0]}", ["manage.py", *arguments], limit
+        )
         if code != 0:
             text = (output + errors).strip()
-            raise StackError(f"manage.py {arguments[0]} failed with code {code}:\n{text}")
+            raise CommandFailed(f"manage.py {arguments[0]} failed with code {code}:\n{text}", code)
         return output
+
+    def _run_python(self, name: str, arguments: Sequence[str], limit: float | None) -> Ended:
+        """Raises StackError when it takes longer than `limit` seconds, or the stack stops."""
+        self._refuse_when_stopping()
+        try:
+            return run(
+                [sys.executable, *arguments],
+                environment=self.environment,
+                directory=PROJECT,
+                timeout_seconds=limit,
+                cancelled=self._stopping,
+                each_minute=lambda minutes: logger.warning(
+                    "%s is at work for %d min", name, minutes
+                ),
+            )
+        except CommandError as error:
+            raise StackError(f"{name}: {error}") from error
 
     def check_settings(self) -> None:
         """Raise StackError with the one line that matters when a variable has a wrong value.
 
         All addresses are known before any engine runs, so a typing error need not wait for them.
         """
-        self._refuse_when_stopping()
-        code, _, errors = run(
-            [sys.executable, "-c", "import config.settings"],
-            environment=self.environment,
-            directory=PROJECT,
-            timeout_seconds=COMMAND_SECONDS,
-            cancelled=self._stopping,
+        code, _, errors = self._run_python(
+            "config.settings", ["-c", "import config.settings"], COMMAND_SECONDS
         )
         if code != 0:
             last = (errors.strip().splitlines() or ["config.settings can't be loaded"])[-1]
@@ -299,7 +323,7 @@ class Stack:
         while time.monotonic() < deadline:
             self._refuse_when_stopping()
             try:
-                with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as response:
+                with DIRECTLY.open(f"{self.address}/healthz", timeout=5) as response:
                     if response.status == 200:
                         return
                     answer = str(response.status)

@@ -4,7 +4,6 @@ import fcntl
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ TOOLS: dict[str, Callable[[], list[install.Tool]]] = {
     "rabbitmq": lambda: [install.RABBITMQ],
 }
 POLL_SECONDS = 0.2
+SHOW_SECONDS = 2.0
 NO_ACCOUNT = """\
 SECURE is on: no demo account is made.
 The first admin: .venv/bin/python manage.py createsuperuser"""
@@ -45,16 +45,31 @@ class Supervisor:
         self._failed: BaseException | None = None
 
     def run(self) -> int:
-        """Start all, wait for a signal, stop all. 0 after a signal, 1 when it could not start."""
+        """Start all, wait for a signal, stop all. 0 after a signal, 1 when it could not start.
+
+        Ends the process itself where the terminal takes nothing any more.
+        """
+        code = self._run()
+        if not self._output.flush(SHOW_SECONDS):
+            # A thread hangs in a write, with the lock of stdout that Python's end would wait for.
+            os._exit(code)
+        return code
+
+    def _run(self) -> int:
         lock = self._lock()
         if lock is None:
             return 1
         with lock:
+            # Of a run that was killed: its addresses are others' by now.
+            (self._var_dir / "run.env").unlink(missing_ok=True)
             handler = _LineHandler(self._output)
             logging.getLogger("config.services").addHandler(handler)
             logging.getLogger("config.services").setLevel(logging.INFO)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, self._on_signal)
+                # nohup has it ignored, so that a logout ends nothing. Not so SIGINT, which scripts
+                # have ignored for what they run with `&`: `kill -INT` is to stop it there too.
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                    signal.signal(number, self._on_signal)
             try:
                 stack = self._make_stack()
             except (StackError, EngineError, OSError) as error:
@@ -112,11 +127,11 @@ class Supervisor:
         try:
             install.ensure(TOOLS[name]())
             stack.start_engines([name])
-        except EngineError as error:
-            if not self._signals:
-                self._say(f"{name} is not there; all else runs. {error}")
         except StackError:
             pass  # stopping
+        except (OSError, RuntimeError) as error:  # EngineError, no room for the download, no home
+            if not self._signals:
+                self._say(f"{name} is not there; all else runs. {error}")
         else:
             self._say(f"{name} is ready")
 
@@ -145,7 +160,7 @@ class Supervisor:
                 killing = self._thread(stack.kill)
                 killing.join(5.0)
                 self._say("stopped at once")
-                sys.stdout.flush()
+                self._output.flush(SHOW_SECONDS)
                 os._exit(130)
             threading.Event().wait(POLL_SECONDS)
         self._say("stopped")

@@ -75,7 +75,13 @@ class Valkey(Engine):
         return [str(binary()), str(self._config)]
 
     def _is_ready(self) -> bool:
-        # While it loads its data it answers -LOADING.
+        return self._answer() == b"+OK\r\n+PONG\r\n"
+
+    def _is_recovering(self) -> bool:
+        return b"-LOADING" in self._answer()
+
+    def _answer(self) -> bytes:
+        """What it says to PING, after our password; nothing where it does not answer."""
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=1.0) as connection:
                 connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
@@ -83,11 +89,11 @@ class Valkey(Engine):
                 while answer.count(b"\r\n") < 2:
                     part = connection.recv(256)
                     if not part:
-                        return False
+                        return b""
                     answer += part
         except OSError:
-            return False
-        return answer == b"+OK\r\n+PONG\r\n"
+            return b""
+        return answer
 
 
 def binary() -> Path:

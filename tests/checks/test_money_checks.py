@@ -49,7 +49,14 @@ class TestLedger:
         assert said == "KeyDB key 1_Visa: is 7, should be 1300"
 
     def test_without_tables_there_is_nothing_to_check(self, ledger):
-        with pytest.raises(NotChecked, match="no ledger"):
+        outcome = look("ledger")
+        assert (outcome.looked_at, outcome.found) == (0, 0)
+        assert outcome.summary.startswith("There is no ledger here: table initial_data is missing")
+
+    def test_tables_that_are_gone_are_not_nothing_to_check(self, books):
+        books.minute(books.last, {"1_Visa": 1300})
+        books.execute("DROP TABLE historical_transactions, initial_data")
+        with pytest.raises(NotChecked, match="can't be compared: table initial_data is missing"):
             look("ledger")
 
     def test_with_keydb_away_that_is_said_and_no_finding(self, books, settings, unused_tcp_port):

@@ -11,6 +11,7 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from config.celery import app
+from tests.services.waiting import freeze
 
 from .jobs import linger, note
 from .processes import Stage, wait_until
@@ -66,7 +67,7 @@ def test_publishing_gives_up_soon_on_a_broker_that_never_answers(stage: Stage) -
     with app.connection_for_write(stage.broker_url, transport_options=short) as connection:
         note.apply_async(("x",), connection=connection)
         assert stage.broker.pid is not None
-        os.kill(stage.broker.pid, signal.SIGSTOP)
+        freeze(stage.broker.pid)
         try:
             with pytest.raises(OperationalError):
                 note.apply_async(("y",), connection=connection)

@@ -1,10 +1,11 @@
 """Consumers in Celery workers: real processes, killed and cut off."""
 
-import os
 import signal
 from datetime import UTC, datetime
 
 import pytest
+
+from tests.services.waiting import freeze
 
 from .jobs import linger, note
 from .processes import Process, Stage, alive, wait_until
@@ -60,7 +61,7 @@ def test_a_crash_while_the_broker_is_away_ends_the_worker_with_1(stage: Stage) -
 def test_a_crash_while_the_broker_hangs_ends_the_worker_with_1(stage: Stage) -> None:
     process = stage.consumer()
     assert stage.broker.pid is not None
-    os.kill(stage.broker.pid, signal.SIGSTOP)
+    freeze(stage.broker.pid)
 
     stage.put("crash")
 

@@ -22,9 +22,12 @@ from streaming.prices import keys
 from streaming.prices.store import Store
 from tests.services.waiting import until
 from tests.transactions.ledger.stage import drop_database, fresh_database, make_tables
+from tests.transactions.orders.book import Book
 from tests.transactions.orders.stage import make_order, set_credit
 from transactions.ledger.engine import tables
 from transactions.models import Order, OrderStatus, OrderTotal
+from transactions.orders import keys as order_keys
+from transactions.orders import reconciling
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -114,6 +117,44 @@ def test_removal_takes_the_demo_and_leaves_what_others_have_made() -> None:
     assert counts() == before
 
 
+def decided() -> Book:
+    """The demo with an order accepted and one denied, one accepted of user1; all written down."""
+    book = Book.opened(market_client())
+    list(seeding.seed())
+    book.decide(book.settle("user1.demo", 1), book.settle("user1.demo", 10**12))
+    book.decide(book.settle("user1", 1))
+    statuses = Order.objects.order_by("pk").values_list("status", flat=True)
+    assert list(statuses) == [OrderStatus.ACCEPT, OrderStatus.DENY, OrderStatus.ACCEPT]
+    assert reconciling.reconcile(book.client).drifts == 0
+    return book
+
+
+def assert_decisions_of_others_alone(client: redis.Redis) -> None:
+    """In Redis, and credit and orders agree."""
+    theirs = [str(Order.objects.get().order_id).encode()]
+    assert client.hkeys(order_keys.SETTLED) == theirs
+    assert client.zrange(order_keys.SETTLED_AT, 0, -1) == theirs
+    findings = reconciling.reconcile(client)
+    assert (findings.unknown, findings.drifts) == ((), 0)
+
+
+def test_removal_lets_redis_forget_the_decisions_of_the_demo_alone() -> None:
+    book = decided()
+    list(removal.remove())
+    assert_decisions_of_others_alone(book.client)
+
+
+def test_a_removal_that_broke_off_is_finished_by_the_next() -> None:
+    book = decided()
+    book.client.rename(order_keys.SETTLED, "aside")
+    book.client.set(order_keys.SETTLED, "no hash")
+    said = list(removal.remove())
+    assert any(line.startswith("shares and trading users: not removed") for line in said), said
+    book.client.rename("aside", order_keys.SETTLED)
+    list(removal.remove())
+    assert_decisions_of_others_alone(book.client)
+
+
 def test_nothing_is_removed_while_an_order_is_being_decided(own_valkey, settings) -> None:
     settings.REDIS_URL = own_valkey().variables()["REDIS_URL"]
     now = datetime.now(UTC)
@@ -131,8 +172,10 @@ def test_an_order_that_nobody_decides_is_removed(own_valkey, settings) -> None:
     settings.REDIS_URL = own_valkey().variables()["REDIS_URL"]
     list(seeding.seed())
     make_order("user1.demo", stock="demo.acme")
+    Book(market_client()).settle("user1.demo", 1)  # and nobody writes that down
     call_command("remove_demo", yes=True)
     assert not Order.objects.exists()
+    assert not market_client().exists(order_keys.SETTLED, order_keys.SETTLED_AT)
 
 
 def test_without_a_yes_nothing_is_removed(monkeypatch, capsys) -> None:

@@ -114,8 +114,8 @@ def check_celery(text: str) -> None:
 
 
 def check_compose(text: str) -> None:
-    assert re.match(r"docker compose (up|run|build|stop|exec)\b", text)
-    named = re.findall(r"--scale (\w+)=|(?:run|exec)(?: --?\w+)* (\w\S*)", text)
+    assert re.match(r"docker compose (up|run|build|stop|exec|logs)\b", text)
+    named = re.findall(r"--scale (\w+)=|(?:run|exec|logs)(?: --?\w+)* (\w\S*)", text)
     named += [("", name) for line in re.findall(r"\bup((?: \S+)+)", text) for name in line.split()]
     found = {name for names in named for name in names if name and not re.match("-|[a-z]+=", name)}
     assert found <= services()
@@ -132,7 +132,7 @@ def check_heroku(text: str) -> None:
         check_manage(text)
     else:
         known = "create|addons:create|rollback|maintenance:on|kafka:(topics|consumer-groups):create"
-        assert re.match(rf"heroku ({known}|pg:backups:\w+|redis:cli)\b", text)
+        assert re.match(rf"heroku (logs|{known}|pg:backups:\w+|redis:cli)\b", text)
 
 
 def check_systemctl(text: str) -> None:

@@ -172,6 +172,7 @@ EXAMPLE: dict[str, Any] = {
             "url": "/operations/checks/",
             "standing": 0,
             "standing_url": "",
+            "unknown_since": AT - 90_000 if state == "error" else None,
         }
         for name, title, state in (
             ("ledger", "Ledger", "passed"),

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from config.health import version
 from config.operations import sample
+from config.version import version
 from tests.operations.example import AT, EXAMPLE, POINTS
 
 KEYS = (sample.SAMPLE, sample.POINTS, sample.LEADER)
@@ -33,6 +33,11 @@ def taken(**sections: Any) -> None:
             each["beaten_at"] += later
             if "processes" not in sections:
                 each["version"] = version()
+    if "retention" not in sections:
+        found["retention"]["at"] += later
+    for each in found["checks"] if "checks" not in sections else ():
+        if each["unknown_since"] is not None:
+            each["unknown_since"] += later
     sample.keep(found)
     points = [json.dumps({**each, "at": each["at"] + later}) for each in POINTS]
     client = sample.client(settings.REDIS_URL)

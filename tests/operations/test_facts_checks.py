@@ -1,7 +1,8 @@
 """What the sample has of checks and of retention."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,14 @@ from config.retention.outcome import Outcome
 AT = datetime(2026, 1, 2, 3, tzinfo=UTC)
 
 
-def ended(name: str, state: CheckState, found: int = 0) -> CheckRun:
-    return CheckRun.objects.create(name=name, state=state, found=found, finished_at=AT)
+def ended(name: str, state: CheckState, found: int = 0, days: int = 0) -> CheckRun:
+    at = AT + timedelta(days=days)
+    return CheckRun.objects.create(name=name, state=state, found=found, finished_at=at)
+
+
+def named(name: str) -> dict[str, Any]:
+    (found,) = [each for each in checks.facts({}) if each["name"] == name]
+    return found
 
 
 class TestChecks:
@@ -32,7 +39,7 @@ class TestChecks:
         ended("orders", CheckState.PASSED)
         last = ended("orders", CheckState.FAILED, 3)
         CheckRun.objects.create(name="orders", state=CheckState.RUNNING)
-        (found,) = [each for each in checks.facts({}) if each["name"] == "orders"]
+        found = named("orders")
         assert found == {
             "name": "orders",
             "title": "Orders",
@@ -42,18 +49,35 @@ class TestChecks:
             "url": f"/operations/checks/{last.pk}/",
             "standing": 3,
             "standing_url": f"/operations/checks/{last.pk}/",
+            "unknown_since": None,
         }
 
     def test_a_run_that_could_not_look_takes_nothing_back(self, db: None) -> None:
         failed = ended("orders", CheckState.FAILED, 3)
         away = ended("orders", CheckState.ERROR)
-        (found,) = [each for each in checks.facts({}) if each["name"] == "orders"]
+        found = named("orders")
         assert (found["state"], found["url"]) == ("error", f"/operations/checks/{away.pk}/")
         assert found["standing"] == 3
         assert found["standing_url"] == f"/operations/checks/{failed.pk}/"
         ended("orders", CheckState.PASSED)
-        (found,) = [each for each in checks.facts({}) if each["name"] == "orders"]
+        found = named("orders")
         assert found["standing"] == 0
+
+    def test_who_can_not_look_any_more_is_unknown_since_it_could(self, db: None) -> None:
+        ended("orders", CheckState.ERROR, days=1)
+        ended("orders", CheckState.FAILED, 3, days=2)
+        ended("orders", CheckState.ERROR, days=3)
+        ended("orders", CheckState.ERROR, days=4)
+        assert named("orders")["unknown_since"] == (AT + timedelta(days=2)).timestamp()
+        ended("orders", CheckState.PASSED, days=5)
+        assert named("orders")["unknown_since"] is None
+
+    def test_who_could_never_look_is_unknown_since_its_first_run(self, db: None) -> None:
+        for days in (1, 2, 3):
+            ended("orders", CheckState.ERROR, days=days)
+        CheckRun.objects.create(name="ledger", state=CheckState.RUNNING)
+        assert named("orders")["unknown_since"] == (AT + timedelta(days=1)).timestamp()
+        assert named("ledger")["unknown_since"] is None
 
 
 class TestRetention:

@@ -1,6 +1,8 @@
 """Which jobs are under way, and which stand still."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -10,12 +12,20 @@ from config.operations.facts import jobs, rejects
 from products.models import BulkChange, Import, Upload
 from stocksync.models import StoredFile, SyncJob
 
-
-def job(progress: str = "a", has_work: bool = True, number: int = 1) -> dict[str, Any]:
-    return {"kind": "import", "id": number, "progress": progress, "has_work": has_work}
+Row = dict[str, Any]
 
 
-def looks(*seen: list[dict[str, Any]]) -> list[bool]:
+def job(
+    progress: str = "a", has_work: bool = True, number: int = 1, waits_its_turn: bool = False
+) -> Row:
+    row = {"kind": "import", "id": number, "progress": progress, "has_work": has_work}
+    return {**row, "waits_its_turn": waits_its_turn}
+
+
+QUEUED = job("queued 0", waits_its_turn=True)
+
+
+def looks(*seen: list[Row]) -> list[bool]:
     """Whether the first job stalls at each of these looks, 30 s apart, where 60 s is too long."""
     before: dict[str, Any] = {}
     found = []
@@ -40,6 +50,48 @@ def test_a_job_that_waits_for_its_user_does_not_stall() -> None:
 
 def test_jobs_are_told_apart() -> None:
     assert looks([job(number=1)], [job(number=2)], [job(number=2)]) == [False] * 3
+
+
+def busy(kind: str = "import") -> Iterator[Row]:
+    """Another job, which gets on from look to look."""
+    return ({**job(str(step), number=2), "kind": kind} for step in count())
+
+
+def test_who_waits_while_workers_are_busy_does_not_stall() -> None:
+    assert looks(*([QUEUED, other] for other in islice(busy(), 11))) == [False] * 11
+    other_kind = islice(busy("stock sync"), 11)
+    assert looks(*([QUEUED, other] for other in other_kind)) == [False] * 11
+
+
+def test_who_waits_while_nobody_gets_on_stalls() -> None:
+    other = job(number=2)
+    assert looks(*[[QUEUED, other]] * 4) == [False, False, True, True]
+    assert looks(*[[QUEUED]] * 4) == [False, False, True, True]
+
+
+def test_who_waits_stalls_once_the_others_have_stopped() -> None:
+    others = [*islice(busy(), 5), *[job("4", number=2)] * 3]
+    assert looks(*([QUEUED, other] for other in others)) == [False] * 6 + [True] * 2
+
+
+def test_that_others_end_is_that_workers_work() -> None:
+    queue = [[QUEUED, *(job(number=n) for n in range(2, last))] for last in range(8, 1, -1)]
+    assert looks(*queue, [QUEUED], [QUEUED]) == [False] * 8 + [True]
+
+
+def test_jobs_that_only_come_are_no_sign_of_work() -> None:
+    queues = [[QUEUED, *(job("x", number=n) for n in range(2, last))] for last in range(2, 6)]
+    assert looks(*queues) == [False, False, True, True]
+
+
+def test_uploads_that_come_and_go_are_no_sign_of_work() -> None:
+    waits = [job(str(step), has_work=False, number=2) for step in range(4)]
+    assert looks(*([QUEUED, other] for other in waits)) == [False, False, True, True]
+
+
+def test_who_is_held_stalls_though_others_get_on() -> None:
+    looked = looks(*([job("silent since 12:03"), other] for other in islice(busy(), 4)))
+    assert looked == [False, False, True, True]
 
 
 def test_after_an_error_it_begins_to_count_anew() -> None:
@@ -78,6 +130,22 @@ def test_an_import_may_wait_for_its_user(upload: Upload, state: str, has_work: b
     Import.objects.create(upload=upload, state=state)
 
     assert jobs.facts({})[0]["has_work"] is has_work
+
+
+@pytest.mark.parametrize(
+    ("columns", "waits"),
+    [
+        ({}, True),
+        ({"state": "merging"}, True),
+        ({"heartbeat_at": datetime(2026, 1, 2, tzinfo=UTC)}, False),
+        ({"stalls": 1, "error": "OperationalError: disk full"}, False),
+    ],
+    ids=["new", "between two steps", "its holder died", "tried in vain"],
+)
+def test_who_waits_its_turn(upload: Upload, columns: dict[str, Any], waits: bool) -> None:
+    Import.objects.create(upload=upload, **{"state": "reading", **columns})
+
+    assert jobs.facts({})[0]["waits_its_turn"] is waits
 
 
 def test_an_attempt_in_vain_is_no_progress(upload: Upload) -> None:

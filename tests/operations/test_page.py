@@ -180,11 +180,11 @@ def test_an_old_sample_is_said_clearly(page, engine):
 
 def test_versions_beside_this_ones_are_marked(page, settings):
     processes = copy.deepcopy(EXAMPLE["processes"])
-    for each, version in zip(processes, ("0.0.9", "999.0.0", "main"), strict=False):
+    for each, version in zip(processes, ("0.0.9+1a", "999.0.0", "main"), strict=False):
         each["version"] = version
     taken(processes=processes)
     shown = page()
-    for version, word in (("0.0.9", "older"), ("999.0.0", "newer"), ("main", "other")):
+    for version, word in (("0.0.9+1a", "older"), ("999.0.0", "newer"), ("main", "other")):
         assert f'{version} <span class="tag warn">{word}</span>' in shown
 
 

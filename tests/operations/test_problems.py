@@ -95,8 +95,28 @@ def purged(**fields: Any) -> Sample:
     return sample
 
 
+def kept(seconds_ago: float | None, beat_seconds: float = 99_999.0) -> Sample:
+    """The last turn of retention was so long ago, and beat has run for `beat_seconds`."""
+    sample = well()
+    sample["retention"]["at"] = None if seconds_ago is None else AT - seconds_ago
+    (beat,) = (each for each in sample["processes"] if each["role"] == "beat")
+    beat["started_at"] = AT - beat_seconds
+    return sample
+
+
+def unchecked(seconds: float) -> Sample:
+    return checked("error", unknown_since=AT - seconds)
+
+
+DAY = 86_400.0
 FAILING = {"id": 12, "url": "https://shop.example/hook", "failures": 5}
 DISABLED = {"id": 13, "url": "https://old.example/hook", "reason": "the receiver said 410 Gone"}
+
+REFUSED = (
+    "RabbitMQ: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - Login was refused using"
+    " authentication mechanism PLAIN. For details see the broker logfile.'"
+)
+NO_ADDRESS = "the address of RabbitMQ is not set (AMQP_URL)"
 
 ONE = [  # sample, key, severity, words of its title
     (engine(status="degraded", detail="no answer in time"), "engine:kafka", "critical", "Kafka is"),
@@ -119,6 +139,12 @@ ONE = [  # sample, key, severity, words of its title
         "consumer:sales:waiting",
         "critical",
         "sales waits: Kafka: no broker",
+    ),
+    (
+        with_consumers(consumer("orders", says=[["queue trouble", REFUSED]])),
+        "consumer:orders:queue",
+        "warning",
+        "orders does without its queue: RabbitMQ: ConnectionClosedByBroker: (403)",
     ),
     (
         with_consumers(consumer(says=[["halted", "2"]])),
@@ -158,6 +184,7 @@ ONE = [  # sample, key, severity, words of its title
     (part("rollup", lateness_seconds=5.1), "rollup:late", "warning", "5.1 s late"),
     (part("performance", missed=True), "performance:missed", "critical", "No metric"),
     (part("performance", failed=1), "performance:failed", "warning", "1 metric of prices"),
+    (part("orders", oldest_seconds=121.0), "orders:late", "critical", "25 are open, the"),
     (part("orders", open=18_000), "orders:limit", "warning", "18,000 orders are open"),
     (part("orders", open=20_000), "orders:limit", "critical", "20,000 is the limit"),
     (rejects("sales", 1001), "rejects:sales", "warning", "1,001 in the last hour"),
@@ -169,6 +196,8 @@ ONE = [  # sample, key, severity, words of its title
         "Ledger found 3 things that should not be",
     ),
     (checked("error", standing=1), "check:ledger:failed", "critical", "found 1 thing that"),
+    (unchecked(2 * DAY + 1), "check:ledger:unknown", "warning", "Ledger could not look for 2 d"),
+    (kept(3601.0), "retention:old", "warning", "was not let go of for 1 h"),
     (purged(error="OperationalError"), "retention:uploads", "warning", "Old uploads could not"),
     (well(age_seconds=30.1), "sample:old", "critical", "No sample for 30 s"),
     (well(queues={"error": "Redis: no answer in time"}), "unknown", "warning", "queues"),
@@ -200,13 +229,18 @@ JUST_RIGHT = [
     part("rollup", lateness_seconds=5.0),
     part("rollup", minute=None, lateness_seconds=None),
     part("performance", minute=None, calculated=None, failed=None, seconds=None),
+    part("orders", oldest_seconds=120.0),
     part("orders", open=17_999),
     part("orders", open=0, limit=0),
     rejects("sales", 1000),
     checked("error", found=0),
+    unchecked(2 * DAY),
     checked("passed", found=0),
     checked(None, found=None),
     purged(more=True),
+    kept(3600.0),
+    kept(None),
+    kept(30 * DAY, beat_seconds=3600.0),  # all was switched off for a month, and on again
     well(retention={"at": None, "purges": []}),
     well(alerts={"not": "ours"}),
 ]
@@ -227,6 +261,7 @@ LIMITS = [
     ),
     (rejects("sales", 5), {"rejects_per_hour": 4}, "rejects:sales"),
     (part("rollup", lateness_seconds=2.0), {"lateness_seconds": 1.0}, "rollup:late"),
+    (part("orders", oldest_seconds=5.0), {"order_age_seconds": 4.0}, "orders:late"),
     (well(age_seconds=5.0), {"sample_age_seconds": 4.0}, "sample:old"),
 ]
 
@@ -245,7 +280,8 @@ def test_limits_are_settings(settings):
     settings.OPERATIONS_MAX_REJECTS_PER_HOUR = 10
     settings.OPERATIONS_MAX_LATENESS_SECONDS = 11.0
     settings.OPERATIONS_SAMPLE_SECONDS = 60.0
-    assert limits() == Limits(7, 8.0, 9.0, 10, 11.0, sample_age_seconds=180.0)
+    settings.VERIFIER_TIMEOUT_SECONDS = 12.0
+    assert limits() == Limits(7, 8.0, 9.0, 10, 11.0, 180.0, order_age_seconds=72.0)
 
 
 def test_the_worst_come_first_and_else_the_order_of_the_page():
@@ -345,6 +381,42 @@ def test_an_engine_that_is_away_is_one_problem_and_not_one_of_each_that_waits_fo
     assert keys(sample) == ["engine:kafka", "consumer:deliveries:waiting"]
 
 
+@pytest.mark.parametrize("engine", ["postgres", "prices-redis"])
+def test_orders_that_wait_for_an_engine_that_is_away_are_no_second_problem(engine):
+    waits = [["waiting for", "Redis (PRICES_REDIS_URL): Error 111. Connection refused."]]
+    sample = with_consumers(consumer("orders", says=waits))
+    sample["engines"].append({**sample["engines"][3], "name": "prices-redis"})
+    assert keys(sample) == ["consumer:orders:waiting"]
+    next(each for each in sample["engines"] if each["name"] == engine)["status"] = "degraded"
+    assert keys(sample) == [f"engine:{engine}"]
+
+
+def test_what_holds_orders_up_is_told_while_rabbitmq_is_away():
+    says = [["waiting for", "Redis (PRICES_REDIS_URL): OOM"], ["queue trouble", "RabbitMQ: away"]]
+    sample = with_consumers(consumer("orders", says=says))
+    sample["engines"][3] |= {"status": "degraded", "detail": "it can't be reached"}
+    assert keys(sample) == ["engine:rabbitmq", "consumer:orders:waiting"]
+    sample["consumers"][0]["says"] = says[1:]
+    assert keys(sample) == ["engine:rabbitmq"]
+
+
+def test_orders_that_have_no_rabbitmq_on_this_deployment_only_wait_for_what_holds_them_up():
+    says = [["waiting for", "Redis (PRICES_REDIS_URL): OOM"], ["queue trouble", NO_ADDRESS]]
+    sample = with_consumers(consumer("orders", says=says))
+    sample["engines"] = [each for each in sample["engines"] if each["name"] != "rabbitmq"]
+    assert keys(sample) == ["consumer:orders:waiting"]
+    sample["consumers"][0]["says"] = says[1:]
+    assert keys(sample) == []
+
+
+def test_orders_that_only_one_of_two_takes_from_the_queue_are_no_problem():
+    trouble = [["queue trouble", NO_ADDRESS]]
+    sample = with_consumers(consumer("orders"), consumer("orders", pid=7, says=trouble))
+    assert keys(sample) == []
+    sample["consumers"][0]["says"] = trouble
+    assert keys(sample) == ["consumer:orders:queue"]
+
+
 def test_a_ledger_that_nobody_uses_yet_is_no_problem():
     waits = ["waiting for", "table initial_data is missing: the producer makes it"]
     assert keys(with_consumers(consumer("ledger", says=[waits, ["in use", "no"]]))) == []
@@ -364,6 +436,21 @@ def test_lag_says_how_long_it_takes():
         "At 1,000 per second that takes 20 s."
         in only(with_consumers(consumer(lag=20_000, rate=1000.0))).advice
     )
+
+
+# Safeguards
+
+
+def test_what_retention_did_not_let_go_of_is_told_once_while_beat_is_missing():
+    sample = kept(9 * DAY)
+    sample["processes"] = [each for each in sample["processes"] if each["role"] != "beat"]
+    assert keys(sample) == ["process:beat:missing"]
+
+
+def test_what_a_check_found_before_it_could_not_look_any_more_still_stands():
+    sample = unchecked(3 * DAY)
+    sample["checks"][0] |= {"standing": 2, "standing_url": "/operations/checks/"}
+    assert keys(sample) == ["check:ledger:failed", "check:ledger:unknown"]
 
 
 # Versions and what is not known

@@ -11,11 +11,11 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from config import health
 from config.operations import processes
 from config.operations.processes import Heartbeat
 from config.services.engine import Engine
 from config.services.stack import PROJECT
+from config.version import version
 from tests.services.waiting import until
 
 
@@ -35,7 +35,7 @@ def test_a_beat_says_who_and_how_large(server: Engine, settings: Settings) -> No
 
     assert found["role"] == "web"
     assert (found["host"], found["pid"]) == (socket.gethostname(), os.getpid())
-    assert found["version"] == health.version()
+    assert found["version"] == version()
     assert found["started_at"] <= found["beaten_at"]
     assert found["memory_bytes"] >= psutil.Process().memory_info().rss // 2
     assert found["more"] == 1

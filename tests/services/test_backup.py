@@ -21,7 +21,7 @@ import redis
 from config.services import backup, restore
 from config.services.backup_file import BackupError, Part, reading, writing
 from config.services.engine import Engine
-from config.services.stack import PROJECT, Stack
+from config.services.stack import PROJECT, Stack, StackError
 from config.services.valkey import Valkey
 from tests.running import NOT_PASSED_ON
 
@@ -139,12 +139,14 @@ def test_a_backup_is_one_file_that_only_its_owner_reads(backed_up: dict[str, Any
 
 
 def test_all_is_equal_after_a_restore_and_stockroom_starts_on_it(
-    backed_up: dict[str, Any], engine_folder: Path
+    backed_up: dict[str, Any], engine_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     fresh = engine_folder / "fresh"
     fresh.mkdir()
-    restore.restore(fresh, backed_up["path"], ENVIRONMENT, no_question, said.append)
+    with monkeypatch.context() as patched:  # it takes the time it takes
+        patched.setattr("config.services.stack.COMMAND_SECONDS", 0.01)
+        restore.restore(fresh, backed_up["path"], ENVIRONMENT, no_question, said.append)
     assert any("No drift." in line for line in said), said
     assert not (fresh / "restoring").exists()
     with stack(fresh, ("web",)) as again:
@@ -163,6 +165,24 @@ def test_all_is_equal_after_a_restore_and_stockroom_starts_on_it(
     # Written to the append-only file too: a second start has it as well.
     refuses_over_data(fresh, backed_up["path"])
     replaces_on_demand(fresh, backed_up)
+
+
+def test_a_restore_whose_comparison_did_not_end_fails_and_changes_nothing(
+    backed_up: dict[str, Any], engine_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.services.stack.UNLIMITED_COMMANDS", {"migrate"})
+    monkeypatch.setattr("config.services.stack.COMMAND_SECONDS", 0.01)
+    with pytest.raises(StackError, match=r"reconcile_orders: .* did not end within"):
+        restore.restore(engine_folder, backed_up["path"], ENVIRONMENT, no_question, print)
+    assert not (engine_folder / "postgres").exists()
+
+
+def test_a_python_too_old_to_unpack_safely_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(BackupError, match=r"Python 3\.11\.4 or newer"):
+        restore.restore(tmp_path, tmp_path / "x.tar", ENVIRONMENT, no_question, print)
 
 
 def no_question(there: str) -> bool:

@@ -249,6 +249,14 @@ def test_run_takes_its_state_folder_from_the_env_file(project: Path) -> None:
     assert not (project / "var").exists()
 
 
+def test_run_removes_the_addresses_of_one_that_was_killed(project: Path) -> None:
+    left = project / "var" / "run.env"
+    left.parent.mkdir()
+    left.write_text("DATABASE_URL='postgresql://stockroom@127.0.0.1:5/stockroom'\n")
+    assert run_in(project, WEB_CONCURRENCY="0").returncode == 1
+    assert not left.exists()
+
+
 def test_run_says_that_its_state_folder_is_a_file(project: Path) -> None:
     (project / "var").touch()
     done = run_in(project)

@@ -27,12 +27,14 @@ READY_SECONDS = 300.0
 class Run:
     """A running `run`, its lines as they come."""
 
-    def __init__(self, var_dir: Path) -> None:
+    def __init__(self, var_dir: Path, *before: str, **variables: str) -> None:
+        """`before` stands before the command, `variables` are added to ours."""
         self._var_dir = var_dir
         environment = {k: v for k, v in os.environ.items() if k not in ENGINE_VARIABLES}
         environment |= {"STOCKROOM_VAR": str(var_dir), "STOCKROOM_ENGINES": "postgres,valkey"}
+        environment |= variables
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "config.services", "run"],
+            [*before, sys.executable, "-m", "config.services", "run"],
             cwd=PROJECT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -136,3 +138,33 @@ def test_a_second_ctrl_c_ends_it_at_once(engine_folder: Path, runs: list[Run]) -
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(60) in (0, 130)
     until(lambda: not alive(pids))
+
+
+def test_a_logout_does_not_end_what_nohup_started(engine_folder: Path, runs: list[Run]) -> None:
+    run = Run(engine_folder, "nohup")
+    runs.append(run)
+    until(lambda: "starting postgres" in run.text())
+    run.process.send_signal(signal.SIGHUP)
+    until(lambda: "web.1      | -- started" in run.text() or run.process.poll() is not None, 300)
+    assert "stopping" not in run.text()
+    assert run.end(signal.SIGINT) == 0
+
+
+def test_a_broker_that_can_not_be_fetched_keeps_nobody_from_working(
+    engine_folder: Path, runs: list[Run], tmp_path: Path
+) -> None:
+    for name in ("java", "mvn"):  # so that nothing is installed; neither comes to be called
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    run = Run(
+        engine_folder,
+        PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        STOCKROOM_ENGINES="postgres,valkey,kafka",
+        XDG_CACHE_HOME="/proc/stockroom",  # not even root can write there
+    )
+    runs.append(run)
+    address = run.address()
+    until(lambda: "kafka is not there; all else runs. [Errno" in run.text())
+    with urllib.request.urlopen(f"{address}/healthz", timeout=60) as response:
+        assert response.status == 200
+    assert run.end(signal.SIGINT) == 0

@@ -1,9 +1,13 @@
 """Waiting for what others do: polls with a deadline, and coroutines."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
@@ -35,4 +39,19 @@ def alive(pids: Iterable[int]) -> list[int]:
                 found.append(pid)
         except psutil.NoSuchProcess:
             pass
+    return found
+
+
+def freeze(pid: int) -> None:
+    """Stop it (SIGSTOP), with all its threads: busy ones still answer for a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: _states(pid) <= {"T"})
+
+
+def _states(pid: int) -> set[str]:
+    """Those of its threads, as letters (proc_pid_stat(5), field 3)."""
+    found = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # this thread has ended
+            found.add(stat.read_text().rpartition(") ")[2][0])
     return found

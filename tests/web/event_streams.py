@@ -16,10 +16,10 @@ class Stream:
     """One open stream. Everything it has sent is in `text`; use as a context manager."""
 
     def __init__(self, server: Server, cookie: str, channel: str = "import-7") -> None:
-        self._connection = server.connect()
+        self.connection = server.connect()
         request = f"GET /events/{channel}/ HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n"
-        self._connection.sendall(request.encode())
-        self._connection.setblocking(False)
+        self.connection.sendall(request.encode())
+        self.connection.setblocking(False)
         self.text = ""
         self.ended = False
 
@@ -27,7 +27,7 @@ class Stream:
         """Take what has come meanwhile; returns all that ever came."""
         with suppress(BlockingIOError):
             while not self.ended:
-                data = self._connection.recv(2**16)
+                data = self.connection.recv(2**16)
                 self.ended = not data
                 self.text += data.decode()
         return self.text
@@ -42,8 +42,8 @@ class Stream:
 
     def close(self) -> None:
         with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
 
     def __enter__(self) -> Self:
         return self

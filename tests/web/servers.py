@@ -90,6 +90,12 @@ class Server:
         """A raw connection to it."""
         return socket.create_connection(self.address, timeout=seconds)
 
+    def is_connected(self, connection: socket.socket) -> bool:
+        """Whether the server still has its end."""
+        port = connection.getsockname()[1]
+        ends = self.worker.net_connections(kind="tcp")
+        return any(end.raddr and end.raddr.port == port for end in ends)
+
     def exit_code(self, *, seconds: float = 60.0) -> int:
         """Wait for it to end by itself."""
         try:

@@ -40,9 +40,11 @@ def received(server: Server) -> dict:
     return requests.get(f"{server.url}/received", timeout=SECONDS).json()
 
 
-def begin_upload(server: Server, size: int, *, path: str = "/api/uploads/1/") -> socket.socket:
+def begin_upload(
+    server: Server, size: int, *, path: str = "/api/uploads/1/", method: str = "PATCH"
+) -> socket.socket:
     connection = server.connect()
-    head = f"PATCH {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
     connection.sendall(head.encode())
     return connection
 
@@ -207,9 +209,24 @@ def test_it_takes_text_in_usual_charsets(server: Server, kind: str) -> None:
     assert requests.post(f"{server.url}/body", b"x", headers=headers, timeout=SECONDS).text == "x"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/form",
+        "/api/imports/7/",
+        "/api/imports/7/repeat/",
+        "/api/imports/7/approve/",
+        "/api/imports/7/cancel/",
+        "/api/uploads/",
+        "/api/uploads/7/",
+        "/api/stocksync/jobs/7/repeat/",
+    ],
+)
+def test_it_takes_no_large_body_where_no_file_is_sent(server: Server, path: str) -> None:
+    assert read_head(begin_upload(server, 3 * MIB, path=path, method="POST"))[0] == 413
+
+
 def test_it_refuses_a_body_that_is_too_large_before_it_is_sent(server: Server) -> None:
-    page = begin_upload(server, 3 * MIB, path="/form")
-    assert read_head(page)[0] == 413
     upload = begin_upload(server, 200 * MIB)
     status, headers = read_head(upload)
     assert status == 413
@@ -283,19 +300,12 @@ def ask(server: Server, path: str) -> socket.socket:
     return connection
 
 
-def is_connected(server: Server, connection: socket.socket) -> bool:
-    """Whether the server still has its end."""
-    port = connection.getsockname()[1]
-    ends = server.worker.net_connections(kind="tcp")
-    return any(end.raddr and end.raddr.port == port for end in ends)
-
-
 @pytest.mark.parametrize("path", ["/static/large", "/large", "/endless.csv"])
 def test_who_does_not_read_is_disconnected_and_holds_no_page(server: Server, path: str) -> None:
     readers = [ask(server, path) for _ in range(PAGE_THREADS + 3)]
     get_a_page(server)
     for reader in readers:
-        until(lambda reader=reader: not is_connected(server, reader), "it is disconnected")
+        until(lambda reader=reader: not server.is_connected(reader), "it is disconnected")
         reader.close()
     assert "without completing" not in server.log()
     get_a_page(server)

@@ -14,6 +14,7 @@ from django.test import Client
 from config import asgi, health
 from config.services.engine import Engine
 from config.services.ports import LOOPBACK, Port
+from config.version import version
 
 from .conftest import Site
 from .servers import Server, until
@@ -68,7 +69,7 @@ def test_alive_needs_no_engine_and_no_login() -> None:
     # No database mark: a query would fail this test.
     answer = Client().get("/healthz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "version": health.version()}
+    assert answer.json() == {"status": "ok", "version": version()}
     assert "no-store" in answer.headers["Cache-Control"]
 
 

@@ -12,12 +12,14 @@ import pytest
 import redis
 from django.contrib.auth.models import AnonymousUser
 from django_eventstream.event import Event
+from pytest_django import Settings
 
 from config import live
 from config.accounts.models import User
 from config.live import publishing, throttling
 from config.live.streams import Streams
 from config.services.ports import LOOPBACK, Port
+from config.wsgi_threads import ABORT
 
 
 class FakeClock:
@@ -162,7 +164,9 @@ class Viewer:
         self.reads = asyncio.Event()
         self.reads.set()
         self.gone = asyncio.Event()
-        self.task = asyncio.create_task(streams({"headers": []}, self.receive, self.send))
+        self.disconnected = asyncio.Event()
+        scope = {"headers": [], "extensions": {ABORT: self.disconnected.set}}
+        self.task = asyncio.create_task(streams(scope, self.receive, self.send))
 
     async def receive(self) -> dict[str, Any]:
         await self.gone.wait()
@@ -219,6 +223,24 @@ class TestStream:
             await viewer.wait_for(b"data: later\n\n")
             viewer.gone.set()
             await viewer.task
+
+        run(test)
+
+    def test_a_viewer_who_does_not_read_is_disconnected_and_forgotten(
+        self, settings: Settings
+    ) -> None:
+        settings.DOWNLOAD_IDLE_SECONDS = 0.1
+
+        async def test(streams: Streams) -> None:
+            viewer = Viewer(streams)
+            await viewer.wait_for(b"stream-open")
+            viewer.reads.clear()
+            streams._manager.add_to_queues("import-7", Event("import-7", "snapshot", "unread"))
+            async with asyncio.timeout(60):
+                await viewer.task
+            assert viewer.disconnected.is_set()
+            assert not streams._open
+            assert not streams._manager.listeners_by_channel
 
         run(test)
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 from contextlib import ExitStack
 
@@ -16,6 +17,7 @@ from .servers import Server, until
 
 WEB_THREADS = 8
 VIEWERS = 200
+LARGE = {"rows": "x" * 2**17}  # more than a server holds for a viewer
 
 
 def get_pages(server: Server, site: Site) -> None:
@@ -98,6 +100,28 @@ def test_viewers_who_leave_are_forgotten(web_server: Server, site: Site) -> None
             stack.enter_context(Stream(web_server, site.cookie)).wait_for("stream-open")
         assert web_server.worker.num_fds() >= before + 20
     until(lambda: web_server.worker.num_fds() <= before, "their sockets are closed")
+
+
+def test_a_viewer_who_does_not_read_is_disconnected(site: Site) -> None:
+    environment = {**site.environment, "DOWNLOAD_IDLE_SECONDS": "1"}
+    with (
+        Server(environment=environment) as server,
+        Stream(server, site.cookie, "imports") as reader,
+        Stream(server, site.cookie) as silent,
+    ):
+        silent.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+        reader.wait_for("stream-open")
+        until(lambda: server.is_connected(silent.connection), "both are connected")
+
+        def is_over() -> bool:
+            live.publish("import-7", LARGE)
+            return not server.is_connected(silent.connection)
+
+        until(is_over, "who does not read is disconnected")
+        live.publish("imports", {"rows": 1})
+        reader.wait_for(event('{"rows": 1}'))
+        assert "Traceback" not in server.log()
+        assert "without completing" not in server.log()
 
 
 def test_streams_end_with_the_process(site: Site) -> None:

@@ -48,10 +48,10 @@ class TokenStream(Stream):
     """A stream that is opened with a token."""
 
     def __init__(self, server: Server, secret: str, channel: str) -> None:
-        self._connection: socket.socket = server.connect()
+        self.connection: socket.socket = server.connect()
         head = f"GET /events/{channel}/ HTTP/1.1\r\nHost: localhost\r\n"
-        self._connection.sendall(f"{head}Authorization: Bearer {secret}\r\n\r\n".encode())
-        self._connection.setblocking(False)
+        self.connection.sendall(f"{head}Authorization: Bearer {secret}\r\n\r\n".encode())
+        self.connection.setblocking(False)
         self.text = ""
         self.ended = False
 

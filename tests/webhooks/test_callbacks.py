@@ -357,6 +357,30 @@ class TestShown:
         for method, path in (("get", ""), ("get", "attempts/"), ("post", "retry/")):
             error(send(api, method, f"/api/webhooks/deliveries/{delivery.pk}/{path}"), 404)
 
+    @pytest.mark.parametrize(
+        ("scopes", "trading_users", "may"),
+        [
+            (["webhooks:write", "orders:read"], ["*"], True),
+            (["webhooks:write", "orders:read"], ["user1"], False),
+            (["webhooks:write"], ["*"], False),
+        ],
+    )
+    def test_a_replay_leaves_them_out_for_tokens_that_may_not_see_them(
+        self, user, make_endpoint, monkeypatch, scopes, trading_users, may
+    ):
+        (delivery,) = call(user, f"{HOST}/told")
+        make_endpoint()
+        emit("product.created", {})
+        fan_out()
+        assert Delivery.objects.update(state="failed", finished_at=timezone.now()) == 2
+        monkeypatch.setattr(replay, "AT_MOST", 1 + may)
+        since = (timezone.now() - timedelta(minutes=1)).isoformat()
+        api = of_all_orders(user, scopes, trading_users)
+        answer = send(api, "post", "/api/webhooks/replay/", {"since": since})
+        assert answer.json() == {"replayed": 1 + may, "more": False}
+        delivery.refresh_from_db()
+        assert delivery.state == ("pending" if may else "failed")
+
     def test_a_failed_one_is_sent_again_to_its_own_url(self, user, pages, settings):
         (delivery,) = call(user, f"{HOST}/told")
         end(410)

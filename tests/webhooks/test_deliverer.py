@@ -3,8 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
+import psycopg2
 import pytest
 from django.db import connection, transaction
 from standardwebhooks import Webhook
@@ -165,14 +167,77 @@ def test_two_engines_send_each_event_once(make_endpoint):
     assert len(received) == len(set(received)) == 30 * len(endpoints)
 
 
-def test_nothing_is_lost_while_the_database_cuts_all_connections(make_endpoint, deliverer):
-    def cut() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+def cut(what: str = "%") -> None:
+    """End all other connections to this database whose last statement was like `what`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE %s",
+            [what],
+        )
 
+
+def listeners() -> list[int]:
+    """Processes of the server that wait to be rung for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query LIKE 'LISTEN%' AND state = 'idle'"
+        )
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+def test_a_change_wakes_the_engine_also_after_the_database_has_cut_all_connections(
+    make_endpoint, settings
+):
+    settings.WEBHOOK_POLL_SECONDS = 3600
+    with Receiver() as receiver, delivering():
+        make_endpoint(receiver.url)
+        for turn in range(2):
+            (before,) = until(listeners)
+            cut()
+            until(lambda gone=before: set(listeners()) - {gone})
+            for count in range(3 * turn + 1, 3 * turn + 4):
+                emit("product.created", DATA)
+                receiver.wait(count)
+                until(reached(succeeded=count))
+
+
+@contextmanager
+def no_new_connections() -> Iterator[None]:
+    """As where the server has none to spare."""
+    parameters = connection.get_connection_params()
+    name = parameters["dbname"]
+    with closing(psycopg2.connect(**{**parameters, "dbname": "postgres"})) as outside:
+        outside.autocommit = True
+        with outside.cursor() as cursor:
+            cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            try:
+                yield
+            finally:
+                cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
+def test_it_sends_without_being_woken_where_there_is_no_connection_for_that(
+    make_endpoint, deliverer, caplog
+):
+    with Receiver() as receiver:
+        make_endpoint(receiver.url)
+        until(listeners)
+        emit("product.created", DATA)
+        receiver.wait(1)
+        with no_new_connections():
+            cut("LISTEN%")
+            until(lambda: "only polled" in caplog.text)
+            for count in range(2, 5):
+                emit("product.created", DATA)
+                receiver.wait(count)
+        until(listeners)
+        until(reached(succeeded=4))
+    assert caplog.text.count("only polled") == 1
+
+
+def test_nothing_is_lost_while_the_database_cuts_all_connections(make_endpoint, deliverer):
     with Receiver(chosen(lambda _: slow(0.05))) as receiver:
         make_endpoint(receiver.url)
         sent = set()

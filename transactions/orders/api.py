@@ -11,7 +11,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from redis.exceptions import RedisError
-from rest_framework.exceptions import APIException, NotFound, PermissionDenied
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -29,7 +29,7 @@ from streaming.prices.trouble import in_words
 from transactions.ledger.engine import amounts
 from transactions.models import Order
 
-from . import access, api_examples, live, reception, waiting
+from . import access, api_examples, live, overview, reception, waiting
 from .api_shapes import (
     BuyStockSerializer,
     OrderQuery,
@@ -45,6 +45,9 @@ NO_ORDER = "There is no such order, or this token does not trade for its user."
 AWAY = (
     "Nothing was placed: credit and prices can't be read just now. Send it again in a few seconds."
 )
+FILTERS = ("user", "stockname", "status")
+TOO_MANY = "There are too many orders to find these in time. Filter by less, or by a user alone."
+SLOW = "The orders could not be read in time. Ask again in a few seconds."
 WAITING = "waiting"  # states of a callback that has no delivery: before, and long after it
 GONE = "gone"
 
@@ -134,18 +137,30 @@ class Orders(OrdersView):
         summary="Orders, the newest first",
         description="With a token those of its trading users. Follow `next` until it is null.",
         parameters=[OrdersQuery],
-        responses=OrdersSerializer,
+        responses={
+            200: OrdersSerializer,
+            **refused(
+                _400="A parameter is wrong, or these orders can't be found in time: filter by less,"
+                " or by a user alone. `fields` names the parameters.",
+                _503="`busy`: orders without a filter could not be read in time.",
+            ),
+        },
         examples=[OpenApiExample("One order", api_examples.ORDERS, response_only=True)],
     )
     def get(self, request: Request) -> Response:
         query, actor = self.query, actor_of(request)
         size = query["page_size"]
         found = access.visible(actor.user, actor.token).filter(
-            **{name: query[name] for name in ("user", "stockname", "status") if name in query}
+            **{name: query[name] for name in FILTERS if name in query}
         )
         if "before" in query:
             found = found.filter(pk__lt=query["before"])
-        rows = list(found.select_related("delivery").order_by("-pk")[: size + 1])
+        try:
+            with overview.bounded():
+                rows = list(found.select_related("delivery").order_by("-pk")[: size + 1])
+        except overview.TooMany:
+            at_fault = {name: [TOO_MANY] for name in FILTERS if name in query}
+            raise ValidationError(at_fault) if at_fault else Busy(SLOW) from None
         older = None
         if len(rows) > size:
             older = replace_query_param(request.build_absolute_uri(), "before", rows[size - 1].pk)

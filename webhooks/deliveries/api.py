@@ -192,7 +192,8 @@ class Replay(WebhooksView):
         description=(
             "All deliveries in state failed that ended then or later, without tests. They wait"
             " with the others: those of a disabled endpoint until it is enabled. One request"
-            f" takes at most {replay.AT_MOST:,}: send it again while `more` is true."
+            f" takes at most {replay.AT_MOST:,}: send it again while `more` is true. Callbacks of"
+            " orders are sent again for tokens that may read orders of all trading users."
         ),
         request=ReplayInput,
         responses={202: ReplayedSerializer},
@@ -212,8 +213,12 @@ class Replay(WebhooksView):
         since, endpoint_id = form.validated_data["since"], form.validated_data.get("endpoint")
         if endpoint_id is not None and not _is_live(endpoint_id):
             raise ValidationError({"endpoint": [NO_ENDPOINT]})
-        replayed = replay.replay_failed(actor_of(request), since, endpoint_id)
-        more = replayed == replay.AT_MOST and replay.count_failed(since, endpoint_id) > 0
+        which: dict[str, Any] = {
+            "endpoint_id": endpoint_id,
+            "callbacks": callbacks.may_see(request),
+        }
+        replayed = replay.replay_failed(actor_of(request), since, **which)
+        more = replayed == replay.AT_MOST and replay.count_failed(since, **which) > 0
         return Response({"replayed": replayed, "more": more}, status=HTTPStatus.ACCEPTED)
 
 

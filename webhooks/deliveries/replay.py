@@ -62,12 +62,14 @@ def retry(actor: Actor, delivery_id: int) -> Delivery:
     return delivery
 
 
-def replay_failed(actor: Actor, since: datetime, endpoint_id: int | None = None) -> int:
+def replay_failed(
+    actor: Actor, since: datetime, endpoint_id: int | None = None, *, callbacks: bool = True
+) -> int:
     """Have all deliveries sent again that failed at `since` or later; returns how many.
 
-    They go as new ones do, so caps and circuits hold. Tests and those of deleted endpoints are
-    left out. At most AT_MOST, the oldest first: where it returns so many there may be more, and
-    the next call goes on.
+    They go as new ones do, so caps and circuits hold. Tests, those of deleted endpoints, and
+    without `callbacks` the results of orders are left out. At most AT_MOST, the oldest first:
+    where it returns so many there may be more, and the next call goes on.
     """
     replayed = 0
     last = 0  # so that one that fails again meanwhile is not taken twice
@@ -75,7 +77,8 @@ def replay_failed(actor: Actor, since: datetime, endpoint_id: int | None = None)
         size = min(ROWS_AT_ONCE, AT_MOST - replayed)
         with transaction.atomic():
             # Who replays at the same time has the others: each goes once.
-            rows = _failed(since, endpoint_id).select_for_update(skip_locked=True, of=("self",))
+            rows = _failed(since, endpoint_id, callbacks)
+            rows = rows.select_for_update(skip_locked=True, of=("self",))
             ids = list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:size])
             Delivery.objects.filter(pk__in=ids).update(
                 state=DeliveryState.PENDING,
@@ -100,17 +103,19 @@ def replay_failed(actor: Actor, since: datetime, endpoint_id: int | None = None)
     return replayed
 
 
-def count_failed(since: datetime, endpoint_id: int | None = None) -> int:
+def count_failed(since: datetime, endpoint_id: int | None = None, *, callbacks: bool = True) -> int:
     """How many `replay_failed` would take; AT_MOST + 1 where it needs another call."""
-    return _failed(since, endpoint_id).order_by()[: AT_MOST + 1].count()
+    return _failed(since, endpoint_id, callbacks).order_by()[: AT_MOST + 1].count()
 
 
-def _failed(since: datetime, endpoint_id: int | None) -> QuerySet[Delivery]:
+def _failed(since: datetime, endpoint_id: int | None, callbacks: bool) -> QuerySet[Delivery]:
+    of_live = _of_a_live_endpoint(callbacks=callbacks)
     rows = Delivery.objects.filter(
-        _of_a_live_endpoint(), state=DeliveryState.FAILED, finished_at__gte=since, test=False
+        of_live, state=DeliveryState.FAILED, finished_at__gte=since, test=False
     )
     return rows if endpoint_id is None else rows.filter(endpoint=endpoint_id)
 
 
-def _of_a_live_endpoint() -> Exists:
-    return Exists(Endpoint.objects.filter(pk=OuterRef("endpoint_id"), deleted_at=None))
+def _of_a_live_endpoint(*, callbacks: bool = True) -> Exists:
+    live = Endpoint.objects.filter(pk=OuterRef("endpoint_id"), deleted_at=None)
+    return Exists(live if callbacks else live.filter(for_callbacks=False))

@@ -35,7 +35,6 @@ LIVE_CHANNEL = "webhooks"
 HELD_SECONDS = 0.1  # between two tries to record what somebody else holds
 # PostgreSQL's own limits of the engine's session; its transactions take milliseconds.
 SESSION_LIMITS = {"lock_timeout": 2, "idle_in_transaction_session_timeout": 10}
-DATABASE_AWAY = (*recording.DATABASE_AWAY, psycopg2.OperationalError)
 
 
 class Deliverer:
@@ -47,6 +46,7 @@ class Deliverer:
         self._attempts = 0
         self._last_round_at: datetime | None = None
         self._away = False
+        self._deaf = False  # whether there is no doorbell
         self._session: Any = None  # the connection whose limits are set
         self._untold = False  # whether viewers have not heard of what was recorded last
 
@@ -83,10 +83,10 @@ class Deliverer:
     async def _round(self, doorbell: Doorbell) -> None:
         """Do what there is to do, then rest."""
         self._woken.clear()
+        await self._hang_up(doorbell)
         try:
-            await doorbell.hang_up()
             more, began, taken = await self._in_database(self._step)
-        except DATABASE_AWAY as error:
+        except recording.DATABASE_AWAY as error:
             self._database_away(error)
         else:
             self._last_round_at, self._away = datetime.now(UTC), False
@@ -97,6 +97,17 @@ class Deliverer:
         rest = HELD_SECONDS if self._ended else settings.WEBHOOK_POLL_SECONDS
         with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), rest)
+
+    async def _hang_up(self, doorbell: Doorbell) -> None:
+        """Without it, e.g. since the server has no connection to spare, the loop polls."""
+        try:
+            await doorbell.hang_up()
+        except psycopg2.Error as error:
+            if not self._deaf:
+                logger.warning("webhooks are only polled for now: %s", error)
+            self._deaf = True
+        else:
+            self._deaf = False
 
     def _step(self) -> tuple[bool, float, list[Taken]]:
         """The round's work in the database.

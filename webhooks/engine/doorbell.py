@@ -14,6 +14,8 @@ from webhooks.dispatch import CHANNEL
 
 logger = logging.getLogger(__name__)
 
+CONNECT_SECONDS = 5  # nothing is sent meanwhile
+
 
 class Doorbell:
     """Calls `ring` in the loop's thread after each commit that asked for it."""
@@ -21,21 +23,25 @@ class Doorbell:
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._listening: psycopg2.extensions.connection | None = None
+        self._descriptor = -1  # of `_listening`, which does not tell it once it is broken
 
     async def hang_up(self) -> None:
-        """Listen, unless it does already. Raises psycopg2.OperationalError."""
+        """Listen, unless it does already. Raises psycopg2.Error."""
         if self._listening is not None and not self._listening.closed:
             return
+        self.take_down()
         self._listening = await asyncio.to_thread(_listen)
-        asyncio.get_running_loop().add_reader(self._listening.fileno(), self._heard)
+        self._descriptor = self._listening.fileno()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._heard)
         self._ring()  # for what was said before it listened
 
     def take_down(self) -> None:
         if self._listening is None:
             return
-        if not self._listening.closed:
-            asyncio.get_running_loop().remove_reader(self._listening.fileno())
-            self._listening.close()
+        # Also where it is broken: the next connection has the same descriptor, and the loop would
+        # take it for this one, and never ask the kernel about it.
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        self._listening.close()
         self._listening = None
 
     def _heard(self) -> None:
@@ -45,6 +51,7 @@ class Doorbell:
         except psycopg2.Error as error:
             logger.warning("webhooks: not woken by the database for now: %s", error)
             self.take_down()
+            self._ring()  # so that it is hung up again at once, not after the next poll
             return
         if self._listening.notifies:
             self._listening.notifies.clear()
@@ -52,7 +59,8 @@ class Doorbell:
 
 
 def _listen() -> psycopg2.extensions.connection:
-    listening = psycopg2.connect(**connection.get_connection_params())
+    parameters = connection.get_connection_params()
+    listening = psycopg2.connect(**{"connect_timeout": CONNECT_SECONDS, **parameters})
     listening.autocommit = True
     with listening.cursor() as cursor:
         cursor.execute(f"LISTEN {CHANNEL}")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from config.checks.findings import NotChecked, Outcome, counted
 from config.checks.watch import Watch
 from transactions.ledger import queries, reading, reconciliation
-from transactions.ledger.engine.tables import Unready
+from transactions.ledger.engine.tables import Missing, Unready
 
 REPAIR = "`manage.py reconcile_ledger --repair` puts the sums made from scratch in their place."
 KEYDB = "It is written again at the next full minute; if not, docs/ledger.md says what to do."
@@ -31,8 +31,12 @@ def run(watch: Watch) -> Outcome:
     watch.say("Adding up all transactions")
     try:
         report = reconciliation.run(until=watch.deadline()).report
+    except Missing as error:
+        if reading.ask(_was_in_use):
+            raise NotChecked(f"The ledger can't be compared: {error}") from None
+        return Outcome(summary=f"There is no ledger here: {error}.")
     except Unready as error:
-        raise NotChecked(f"There is no ledger to compare: {error}") from None
+        raise NotChecked(f"The ledger can't be compared: {error}") from None
     except psycopg2.errors.QueryCanceled:
         raise watch.too_long() from None
     except psycopg2.Error as error:
@@ -69,6 +73,11 @@ def judge(
     if away and not outcome.found:
         raise NotChecked(f"{outcome.summary} PostgreSQL has no drift.")
     return outcome
+
+
+def _was_in_use(cursor: Any) -> bool:
+    """Whether balances of any minute are kept."""
+    return "runs" in queries.ours(cursor) and queries.first_run(cursor) is not None
 
 
 def _last(seconds: float) -> queries.Reconciliation | None:

@@ -153,17 +153,20 @@ def test_reading_the_form_tells_of_too_large_a_file(user, settings):
 
 
 @pytest.mark.parametrize(
-    ("path", "limit"),
+    ("asked", "limit"),
     [
-        ("/api/stocksync/jobs/", "STOCKSYNC_MAX_BYTES"),
-        ("/stocksync/new/", "STOCKSYNC_MAX_BYTES"),
-        ("/api/stocksync/jobs/7/repeat/", None),
-        ("/stocksync/", None),
-        ("/api/imports/", "UPLOAD_MAX_BYTES"),
-        ("/api/uploads/7/", "UPLOAD_MAX_BYTES"),
-        ("/other/api/uploads/", None),
+        ("POST /api/stocksync/jobs/", "STOCKSYNC_MAX_BYTES"),
+        ("POST /stocksync/new/", "STOCKSYNC_MAX_BYTES"),
+        ("POST /api/stocksync/jobs/7/repeat/", None),
+        ("POST /stocksync/", None),
+        ("POST /api/imports/", "UPLOAD_MAX_BYTES"),
+        ("POST /api/imports/7/repeat/", None),
+        ("PATCH /api/uploads/7/", "UPLOAD_MAX_BYTES"),
+        ("POST /api/uploads/7/", None),
+        ("POST /api/uploads/", None),
+        ("PATCH /other/api/uploads/7/", None),
     ],
 )
-def test_only_where_files_come_bodies_may_be_large(path, limit):
-    limits = [name for paths, name in asgi.UPLOADS.items() if paths.fullmatch(path)]
+def test_only_where_files_come_bodies_may_be_large(asked, limit):
+    limits = [name for where, name in asgi.UPLOADS.items() if where.fullmatch(asked)]
     assert limits == ([limit] if limit else [])

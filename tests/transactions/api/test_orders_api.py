@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from tests.transactions.orders.conftest import market as market
 from tests.transactions.orders.conftest import no_rabbitmq as no_rabbitmq
 from tests.transactions.orders.stage import make_order, set_credit, set_price
 from transactions.models import Order
-from transactions.orders import api_examples, reception, waiting
+from transactions.orders import api_examples, overview, reception, waiting
 from webhooks.models import Delivery, Endpoint, Event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_rabbitmq")]
@@ -283,7 +284,7 @@ def test_it_takes_few_queries(api, django_assert_num_queries, monkeypatch):
     with django_assert_num_queries(2):  # token, the row
         send(api, "post", BUY, {**WANTED, "quantity": 11})
     made = [make_order() for _ in range(5)]
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(6):  # token, the rows, a savepoint with a time limit around them
         api.get(ORDERS)
     with django_assert_num_queries(2):
         api.get(f"{ORDERS}{made[0].order_id}/")
@@ -388,6 +389,31 @@ def test_the_list_has_filters(user):
     )
     assert count(user="user2", stockname="stock1", status="received") == 1
     assert count(user="user1", status="Deny") == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_list_that_takes_too_long_asks_for_another_filter(user, monkeypatch):
+    """Here because another connection holds the table; the limit is the same for slow ones."""
+    monkeypatch.setattr(overview, "TIMEOUT_MS", 50)
+    api = client_for(user, "*")
+    make_order()
+    filters = {"user": "user1", "stockname": "stock1"}
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            # Without a limit the list would wait for ever.
+            cursor.execute("SET idle_in_transaction_session_timeout = '20s'")
+            cursor.execute("LOCK TABLE transactions_order IN ACCESS EXCLUSIVE MODE")
+        filtered = error(api.get(ORDERS, filters), 400)
+        all_of_them = error(api.get(ORDERS), 503)
+    finally:
+        other.close()
+    assert (filtered["code"], set(filtered["fields"])) == ("invalid", set(filters))
+    assert "Filter by less, or by a user alone." in filtered["fields"]["stockname"][0]
+    assert all_of_them["code"] == "busy"
+    monkeypatch.undo()
+    assert len(api.get(ORDERS, filters).json()["results"]) == 1
 
 
 def test_filters_stay_with_the_pages(user):

@@ -1,5 +1,6 @@
 """transactions.ledger.engine.inbox: a batch of messages becomes rows and rejects."""
 
+import random
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from transactions.ledger.engine.intake import readable_id
 from transactions.ledger.engine.tables import Numbers
 
 ANY = Numbers()
+SEED = 20261122
 
 
 @pytest.fixture
@@ -104,6 +106,81 @@ def test_what_was_refused_and_has_an_id_is_kept_once(database: Any) -> None:
     assert insert(database, message(body(9), "x")) == (0, 0, 1)
     assert insert(database, message(body(9), "x")) == (0, 1, 0)
     assert len(rejects(database)) == 1
+
+
+def test_what_was_refused_becomes_a_row_when_it_comes_again_and_can(database: Any) -> None:
+    sent = message(body(3, 5), "x")
+    assert insert(database, sent) == (0, 0, 1)
+    with database, database.cursor() as cursor:
+        cursor.execute("INSERT INTO initial_data VALUES (3, 'Amex', 0)")
+    assert insert(database, sent) == (1, 0, 0)
+    assert insert(database, sent) == (0, 1, 0)
+    assert rows(database) == [(3, 5)]
+    assert [each[0] for each in rejects(database)] == ["unknown_provider"]
+
+
+def test_after_an_hour_it_is_refused_anew(database: Any) -> None:
+    sent = message(body(9), "x")
+    assert insert(database, sent) == (0, 0, 1)
+    with database, database.cursor() as cursor:
+        cursor.execute(
+            "UPDATE stockroom_ledger.rejects SET rejected_at = rejected_at - interval '1 hour'"
+        )
+    assert insert(database, sent) == (0, 0, 1)
+
+
+REFUSED_BY_TABLE = body(1, 13)
+
+
+@pytest.fixture
+def strict(database: Any) -> Any:
+    """With a rule that others gave the table."""
+    with database, database.cursor() as cursor:
+        cursor.execute("ALTER TABLE historical_transactions ADD CHECK (transaction_value <> 13)")
+    return database
+
+
+@pytest.mark.parametrize("bad", [b"no json", body(9), REFUSED_BY_TABLE])
+def test_a_message_is_put_right_within_one_batch(strict: Any, bad: bytes) -> None:
+    sent = [message(bad, "x"), message(body(1, 5), "x"), message(bad, "x"), message(body(), "y")]
+    assert insert(strict, *sent) == (2, 1, 1)
+    assert sorted(rows(strict)) == [(1, 5), (1, 600)]
+    assert [each[1] for each in rejects(strict)] == [bad]
+
+
+def test_a_batch_leads_to_what_its_messages_would_one_by_one(strict: Any) -> None:
+    rng = random.Random(SEED)
+    bodies = [body(1, 5), body(1, 6), body(9), b"no json", REFUSED_BY_TABLE]
+    for _ in range(50):
+        sent = [message(rng.choice(bodies), rng.choice(["a", "b", None])) for _ in range(6)]
+        clear(strict)
+        together = tuple(insert(strict, *sent)), sorted(rows(strict)), sorted_rejects(strict)
+        clear(strict)
+        counts = [insert(strict, each) for each in sent]
+        alone = tuple(map(sum, zip(*counts, strict=True))), sorted(rows(strict))
+        assert together == (*alone, sorted_rejects(strict)), sent
+
+
+def sorted_rejects(connection: Any) -> list[tuple[Any, ...]]:
+    return sorted(rejects(connection), key=repr)
+
+
+def test_of_a_body_that_is_too_large_only_what_its_reject_keeps_is_held(database: Any) -> None:
+    large = 5 * 1024 * 1024
+    whole = message(large * b"x", "x")
+    held = whole.cut()
+    assert len(held.body) == 64 * 1024
+    assert held.digest == whole.digest
+    assert insert(database, held) == (0, 0, 1)
+    assert rejects(database) == [("too_large", 64 * 1024 * b"x", large, "x")]
+    with database, database.cursor() as cursor:
+        assert inbox.kept(cursor).digests == [whole.digest]
+
+
+def test_a_body_of_the_largest_size_is_all_held() -> None:
+    largest = message(64 * 1024 * b"x")
+    assert largest.cut() == largest
+    assert len(largest.cut().body) == 64 * 1024
 
 
 @pytest.mark.parametrize("provider", [0, -1, 3, 2**31, 2**60 // 10, -(2**31) - 1, 10**17])
@@ -213,13 +290,11 @@ def test_a_receipt_that_came_back_is_used_again(database: Any) -> None:
     assert found.digests == [each.digest for each in delivered(b"2")]
 
 
-def test_what_the_table_refuses_is_kept_and_others_go_on(database: Any) -> None:
-    with database, database.cursor() as cursor:
-        cursor.execute("ALTER TABLE historical_transactions ADD CHECK (transaction_value <> 13)")
-    inserted = insert(database, *(message(body(1, value)) for value in (12, 13, 14)))
+def test_what_the_table_refuses_is_kept_and_others_go_on(strict: Any) -> None:
+    inserted = insert(strict, *(message(body(1, value)) for value in (12, 13, 14)))
     assert inserted == Inserted(2, 0, 1)
-    assert [int(value) for _, value in rows(database)] == [12, 14]
-    assert [each[:2] for each in rejects(database)] == [("refused_by_table", body(1, 13))]
+    assert [int(value) for _, value in rows(strict)] == [12, 14]
+    assert [each[:2] for each in rejects(strict)] == [("refused_by_table", REFUSED_BY_TABLE)]
 
 
 def test_a_sequence_behind_the_ids_of_others_is_moved_on(database: Any) -> None:

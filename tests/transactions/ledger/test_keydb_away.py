@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from config.services.engine import Engine
+from tests.services import waiting
 from tests.services.waiting import until
 from tests.transactions.ledger.rolling import INSERT, NOON, Ledger
 from tests.transactions.ledger.stage import make_tables
@@ -99,7 +100,7 @@ def test_keydb_that_refuses_writes(away: tuple[Ledger, Engine]) -> None:
 
 def freeze(engine: Engine) -> None:
     assert engine.pid is not None
-    os.kill(engine.pid, signal.SIGSTOP)
+    waiting.freeze(engine.pid)
 
 
 def go_on(engine: Engine) -> None:

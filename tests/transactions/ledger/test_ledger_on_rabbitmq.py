@@ -3,6 +3,7 @@
 import random
 import signal
 import socket
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from pika.exceptions import AMQPChannelError
 
 from config.services.engine import Engine
 from tests.services.waiting import until
@@ -23,7 +25,7 @@ from tests.transactions.ledger.stage import (
     make_tables,
 )
 from transactions.ledger.engine import intake, tables
-from transactions.ledger.engine.intake import Held, Intake
+from transactions.ledger.engine.intake import Held, Intake, NotInserted
 from transactions.ledger.engine.tables import Numbers
 
 SEED = 20261122
@@ -286,6 +288,63 @@ def test_what_a_consumer_without_a_sign_of_life_holds_is_waited_for(
     for _ in range(30):
         session.step()
     assert sorted(int(value) for _, value in sample.transactions()[SAMPLE:]) == [1, 2, 3]
+
+
+def test_large_bodies_are_not_held_and_their_batch_is_known_again(
+    sample: LedgerStage, intakes: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pika collects them while it waits for an answer; killed before the acknowledgement."""
+    count, large = 8, 5 * 1024 * 1024 * b"x"
+    session = intakes()
+    channel = session._channel
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        sample.queue.send(*count * [large])
+        until(
+            lambda: (
+                channel.queue_declare(sample.queue.name, passive=True)
+                and len(channel._pending_events) == count
+            ),
+            60,
+        )
+        now, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert now - before < 2 * count * 64 * 1024
+    monkeypatch.setattr(Intake, "_acknowledge", frozen)
+    with pytest.raises(Frozen):
+        work_off(sample, session, 1)
+    monkeypatch.undo()
+    session.cut()
+    session = intakes()
+    until(lambda: (session.step() and None) or session.idle, 60)
+    assert sample.queue.waiting() == 0
+    kept = sample.query("SELECT body_bytes, length(body) FROM stockroom_ledger.rejects")
+    assert kept == count * [(len(large), 64 * 1024)]
+
+
+def test_what_postgres_refuses_stays_with_the_session_that_tries_again(
+    sample: LedgerStage, intakes: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not come back, unless RabbitMQ would soon take it back by itself."""
+    sample.query("ALTER TABLE historical_transactions ALTER id SET DEFAULT 1")
+    sample.query("DROP SEQUENCE historical_transactions_id_seq")
+    session = intakes()
+    sample.queue.send(*sent_bodies(2))
+    for _ in range(3):
+        with pytest.raises(NotInserted, match="SELECT setval"):
+            work_off(sample, session, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(intake, "MOST_UNACKNOWLEDGED_SECONDS", 0.0)
+        with pytest.raises(AMQPChannelError, match="held for long"):
+            work_off(sample, session, 2)
+    sample.query("CREATE SEQUENCE others START 100")
+    sample.query("ALTER TABLE historical_transactions ALTER id SET DEFAULT nextval('others')")
+    work_off(sample, session, 2)
+    assert_each_once(sample, sent_bodies(2))
+    until(lambda: (session.step() and None) or session.idle, 60)
+    assert rows(sample) == SAMPLE + 2
 
 
 class Frozen(Exception):

@@ -141,5 +141,6 @@ def test_it_says_where_no_consumer_ever_ran(
 def test_beat_sends_the_comparison_to_a_queue_that_workers_take() -> None:
     entry = app.conf.beat_schedule["reconcile-ledger"]
     assert isinstance(entry["schedule"], crontab)
+    app.loader.import_default_modules()  # as a worker does
     assert entry["task"] in app.tasks
     assert entry["options"]["queue"] == "default"

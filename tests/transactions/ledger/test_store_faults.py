@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from config.services.engine import Engine
-from tests.services.waiting import until
+from tests.services.waiting import freeze, until
 from tests.transactions.ledger.faults import (
     SAMPLE,
     assert_each_once,
@@ -56,8 +56,16 @@ def sample(stage: LedgerStage, connect: Callable[[], Any]) -> LedgerStage:
     return stage
 
 
-def test_a_full_disk(sample: LedgerStage) -> None:
-    """It is said once however often it is tried, and the minute's thread is left alone."""
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"x-queue-type": "quorum", "x-delivery-limit": 1}],
+    ids=["classic", "quorum"],
+)
+def test_a_full_disk(sample: LedgerStage, arguments: dict[str, Any]) -> None:
+    """It is said once however often it is tried, and the minute's thread is left alone. What has
+    arrived is not given back: a quorum queue would drop it."""
+    sample.queue.delete()
+    sample.queue.declare(arguments=arguments)
     sample.query(DISK_FULL)
     process = sample.start()
     ids = [f"id{n}" if n % 2 else None for n in range(200)]
@@ -147,7 +155,7 @@ def test_keydb_is_full_or_frozen_over_a_minute(
     full.keydb.config_set("maxmemory", "1")
     for stage in (full, frozen):
         stage.keydb.flushdb()  # a minute may have passed since the start
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         found = at_next_minute(full, frozen, why="KeyDB: ")
     finally:

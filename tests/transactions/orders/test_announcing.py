@@ -18,7 +18,7 @@ import pytest
 from pytest_django import Settings
 
 from config.services.engine import Engine
-from tests.services.waiting import until
+from tests.services.waiting import freeze, until
 from tests.transactions.ledger.faults import memory_alarm
 from tests.transactions.ledger.stage import Queue
 from transactions.orders import announcing
@@ -76,7 +76,7 @@ def sockets(broker: Engine) -> set[int]:
 @contextmanager
 def frozen(broker: Engine) -> Iterator[None]:
     assert broker.pid is not None
-    os.kill(broker.pid, signal.SIGSTOP)
+    freeze(broker.pid)
     try:
         yield
     finally:

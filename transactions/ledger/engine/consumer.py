@@ -6,6 +6,7 @@ Hosted by a Celery worker or `manage.py run_consumer ledger`; see docs/consumers
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ from transactions.ledger import board
 
 from . import intake, leadership, tables
 from .inbox import Inserted
-from .intake import Held, Intake
+from .intake import Held, Intake, NotInserted
 from .leadership import NotLeading
 from .minute_thread import MinuteThread
 from .tables import Missing, Numbers, Unready
@@ -79,7 +80,7 @@ class LedgerConsumer:
                 except psycopg2.Error as error:
                     if database.closed:
                         raise
-                    # It refuses the rows (a full disk), not us: balances go on.
+                    # It refuses what is asked, not us: balances go on.
                     self._say_and_wait(error, stop)
 
     def _adopt(self, stop: threading.Event, database: Any) -> Numbers | None:
@@ -125,8 +126,13 @@ class LedgerConsumer:
                     sign_at = time.monotonic() + leadership.SIGN_SECONDS
                 if self._minutes is not None:
                     self._minutes.check()
-                inserted = session.step()
-                self._note(inserted, session)
+                try:
+                    inserted = session.step()
+                except NotInserted as error:
+                    # What has arrived stays here: a quorum queue counts how often it comes back.
+                    self._say_and_wait(error.why, stop, session.serve)
+                else:
+                    self._note(inserted, session)
         finally:
             with suppress(*BROKER_ERRORS):
                 connection.close()
@@ -145,15 +151,20 @@ class LedgerConsumer:
             self._rejected += inserted.rejected
             self._last_batch, self._last_batch_at = sum(inserted), time.time()
 
-    def _say_and_wait(self, error: Exception, stop: threading.Event) -> None:
-        """Longer each time, until it goes on."""
+    def _say_and_wait(
+        self, error: Exception, stop: threading.Event, serve: Callable[[], None] | None = None
+    ) -> None:
+        """Longer each time, until it goes on. `serve` is called all the while."""
         words = str(error).strip() or type(error).__name__
         if isinstance(error, psycopg2.Error):
             words = f"PostgreSQL: {words}"
         elif isinstance(error, BROKER_ERRORS):
             words = f"RabbitMQ: {words}"
         self._say(words)
-        stop.wait(self._wait_seconds)
+        until = time.monotonic() + self._wait_seconds
+        while serve is not None and time.monotonic() < until and not stop.is_set():
+            serve()
+        stop.wait(until - time.monotonic())
         self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
 
     def _say(self, words: str) -> None:

@@ -1,7 +1,8 @@
 """One batch of messages becomes rows of historical_transactions, in one transaction.
 
 A message that comes again after a crash is recognized: by its message id, or, where it has none, as
-one of the batches whose acknowledgement had not arrived. Which these are, receipts.py tells.
+one of the batches whose acknowledgement had not arrived. Which these are, receipts.py tells. Only
+ids of rows are kept: what was refused may be sent again with its id, as it was or put right.
 """
 
 import hashlib
@@ -21,14 +22,23 @@ INSERT = """
 INSERT INTO historical_transactions (provider_id, transaction_value)
 SELECT * FROM unnest(%s::bigint[], %s::numeric[])
 """
+# Once in an hour, where it has an id: a copy would look the same.
 REJECT = """
 INSERT INTO stockroom_ledger.rejects (reason, detail, body, body_bytes, message_id)
-VALUES (%s, %s, %s, %s, %s)
+SELECT * FROM (VALUES (%s, %s, %s, %s, %s)) new (reason, detail, body, body_bytes, message_id)
+WHERE NOT EXISTS (
+    SELECT FROM stockroom_ledger.rejects old
+    WHERE old.message_id = new.message_id
+    AND (old.reason, old.detail, old.body_bytes, old.body)
+      = (new.reason, new.detail, new.body_bytes, new.body)
+    AND old.rejected_at > now() - interval '1 hour'
+)
 """
 TAKE_IDS = """
-INSERT INTO stockroom_ledger.inbox (message_id) SELECT DISTINCT * FROM unnest(%s::text[])
+INSERT INTO stockroom_ledger.inbox (message_id) SELECT * FROM unnest(%s::text[])
 ON CONFLICT DO NOTHING RETURNING message_id
 """
+GIVE_IDS_BACK = "DELETE FROM stockroom_ledger.inbox WHERE message_id = ANY(%s)"
 KEEP_BATCH = """
 DELETE FROM stockroom_ledger.batches
 WHERE inserted_at < clock_timestamp() - interval '10 seconds' OR receipt = %(receipt)s;
@@ -46,16 +56,38 @@ UNIQUE_VIOLATION = "23505"
 REFUSED_BY_TABLE = ("22", "23", "44", "P0")
 
 
+class Whole(NamedTuple):
+    """What is known of a body whose end was cut off."""
+
+    body_bytes: int
+    digest: bytes
+
+
 class Message(NamedTuple):
-    """A delivery. `id` is None where there is none."""
+    """A delivery. `id` is None where there is none, `whole` is None where `body` is all of it."""
 
     body: bytes
     id: str | None
     redelivered: bool
+    whole: Whole | None = None
+
+    def cut(self) -> "Message":
+        """It, without what nobody keeps of a body that is too large."""
+        if len(self.body) <= messages.MAX_BYTES:
+            return self
+        whole = Whole(len(self.body), self.digest)
+        return self._replace(body=self.body[:RAW_BYTES], whole=whole)
+
+    @property
+    def body_bytes(self) -> int:
+        """Of the whole body."""
+        return len(self.body) if self.whole is None else self.whole.body_bytes
 
     @property
     def digest(self) -> bytes:
         """What it is known by when it comes again."""
+        if self.whole is not None:
+            return self.whole.digest
         marked = b"" if self.id is None else self.id.encode("utf-8", "surrogateescape") + b"\0"
         return hashlib.sha256(marked + b"\1" + self.body).digest()
 
@@ -116,27 +148,57 @@ def insert(cursor: Any, batch: Sequence[Message], numbers: Numbers, receipt: str
 
     Raises psycopg2.Error, and Unready where the table gives no ids.
     """
-    fresh = _not_there_yet(cursor, batch)
-    read = [(message, _read(message.body, numbers)) for message in fresh]
+    rows = rejected = 0
+    left = batch
+    while left:
+        fresh = _not_there_yet(cursor, left)
+        good, refused, copies = _judged(cursor, fresh, numbers)
+        refused_by_table = _put(cursor, good)
+        rows += len(good) - len(refused_by_table)
+        rejected += sum(_keep(cursor, *each) for each in refused + refused_by_table)
+        gone = {message.id for message, _ in refused_by_table}
+        ids = {message.id for message, _ in refused} - {message.id for message, _ in good} | gone
+        ids.discard(None)
+        if ids:
+            cursor.execute(GIVE_IDS_BACK, [list(ids)])
+        # They may be right where the table has refused the one before them.
+        left = [message for message in copies if message.id in gone]
+    digests = b"".join(message.digest for message in batch)
+    cursor.execute(KEEP_BATCH, {"receipt": receipt, "digests": digests})
+    return Inserted(rows, len(batch) - rows - rejected, rejected)
+
+
+def _judged(
+    cursor: Any, fresh: Sequence[Message], numbers: Numbers
+) -> tuple[list[tuple[Message, Transaction]], list[tuple[Message, Refusal]], list[Message]]:
+    """What can become a row, what can't, and what comes after one of its id that can."""
+    read = [(message, _read(message, numbers)) for message in fresh]
     wanted = {each.provider for _, each in read if isinstance(each, Transaction)}
     known = _known_providers(cursor, wanted)
     good: list[tuple[Message, Transaction]] = []
     refused: list[tuple[Message, Refusal]] = []
+    copies: list[Message] = []
+    taken: set[str] = set()
     for message, found in read:
-        if isinstance(found, Refusal):
+        if message.id in taken:
+            copies.append(message)
+        elif isinstance(found, Refusal):
             refused.append((message, found))
-        elif found.provider in known:
-            good.append((message, found))
-        else:
+        elif found.provider not in known:
             detail = f"there is no provider {found.provider} in initial_data"
             refused.append((message, Refusal("unknown_provider", detail)))
-    refused_by_table = _put(cursor, good)
-    refused += refused_by_table
-    for message, refusal in refused:
-        cursor.execute(REJECT, [*refusal, message.body[:RAW_BYTES], len(message.body), message.id])
-    digests = b"".join(message.digest for message in batch)
-    cursor.execute(KEEP_BATCH, {"receipt": receipt, "digests": digests})
-    return Inserted(len(good) - len(refused_by_table), len(batch) - len(fresh), len(refused))
+        else:
+            good.append((message, found))
+            if message.id is not None:
+                taken.add(message.id)
+    return good, refused, copies
+
+
+def _keep(cursor: Any, message: Message, refusal: Refusal) -> bool:
+    """False where the same was kept within the hour."""
+    kept = message.body[:RAW_BYTES], message.body_bytes, message.id
+    cursor.execute(REJECT, [*refusal, *kept])
+    return bool(cursor.rowcount)
 
 
 def _put(cursor: Any, good: Sequence[tuple[Message, Transaction]]) -> list[tuple[Message, Refusal]]:
@@ -176,24 +238,20 @@ def _inserted(cursor: Any, transactions: Sequence[Transaction]) -> str | None:
     raise tables.Unready(BEHIND)
 
 
-def _not_there_yet(cursor: Any, batch: Sequence[Message]) -> list[Message]:
-    ids = [message.id for message in batch if message.id is not None]
+def _not_there_yet(cursor: Any, batch: Sequence[Message]) -> Sequence[Message]:
+    """Those without an id, and all of the ids that are taken with this."""
+    ids = {message.id for message in batch if message.id is not None}
     if not ids:
-        return list(batch)
-    cursor.execute(TAKE_IDS, [ids])
+        return batch
+    cursor.execute(TAKE_IDS, [list(ids)])
     new = {found for (found,) in cursor.fetchall()}
-    fresh = []
-    for message in batch:
-        if message.id is None:
-            fresh.append(message)
-        elif message.id in new:
-            new.remove(message.id)
-            fresh.append(message)
-    return fresh
+    return [message for message in batch if message.id is None or message.id in new]
 
 
-def _read(body: bytes, numbers: Numbers) -> Transaction | Refusal:
-    found = messages.read(body)
+def _read(message: Message, numbers: Numbers) -> Transaction | Refusal:
+    if message.whole is not None:
+        return messages.too_large(message.whole.body_bytes)
+    found = messages.read(message.body)
     if isinstance(found, Transaction):
         problem = numbers.problem(found.value)
         if problem:

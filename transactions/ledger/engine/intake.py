@@ -7,15 +7,16 @@ them come again after a crash is known by receipts.py and by what is kept of the
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pika
 import pika.exceptions
+import psycopg2
 
 from . import headers, inbox
 from .inbox import Inserted, Kept, Message
 from .receipts import Receipt, Receipts
-from .tables import Numbers
+from .tables import Numbers, Unready
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ POLL_SECONDS = 0.05
 SILENCE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 30.0
+# RabbitMQ takes back by itself what is not acknowledged for 30 minutes, by its defaults; on a
+# quorum queue, since 4.3, it then passes over an acknowledgement that comes too late.
+MOST_UNACKNOWLEDGED_SECONDS = 20 * 60.0
 RESOURCE_LOCKED, PRECONDITION_FAILED = 405, 406
 
 
@@ -36,8 +40,25 @@ class Held(Exception):
     """RabbitMQ still takes another consumer of the queue for alive."""
 
 
+class Arrival(NamedTuple):
+    """A message that is not acknowledged yet. `at` is by time.monotonic()."""
+
+    tag: int
+    message: Message
+    at: float
+
+
+class NotInserted(Exception):
+    """Postgres has refused a batch (a full disk) and keeps nothing of it; the next step tries it
+    again. `why` is its error, or Unready."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
 class Intake:
-    """One channel and one session of Postgres; made anew after any failure.
+    """One channel and one session of Postgres; made anew after any failure but NotInserted.
 
     Not for several threads.
     """
@@ -52,12 +73,12 @@ class Intake:
         connect: Callable[[], Any],
         batch: int = BATCH,
     ) -> None:
-        """Begins to consume. `database` is psycopg2's connection; `connect` opens another one to
-        RabbitMQ. Raises what both raise, and Held.
+        """Begins to consume. `channel` is of `declare`, `database` psycopg2's connection; `connect`
+        opens another one to RabbitMQ. Raises what both raise, and Held.
         """
         self._channel, self._queue, self._database = channel, queue, database
         self._numbers, self._batch = numbers, batch
-        self._arrived: list[tuple[int, Message]] = []
+        self._arrived: list[Arrival] = []
         self._first_at = self._last_at = time.monotonic()
         self._without_since: float | None = None
         lock(channel, queue)
@@ -69,20 +90,26 @@ class Intake:
         channel.basic_qos(prefetch_count=min(max(AHEAD * batch, len(self._kept.digests)), 65_535))
         channel.basic_consume(queue, self._on_message, exclusive=True)
 
-    def _on_message(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+    def _on_message(self, _channel: Any, method: Any, _properties: Any, message: Message) -> None:
         self._last_at = time.monotonic()
         if not self._arrived:
             self._first_at = self._last_at
-        message = Message(body, readable_id(properties.message_id), method.redelivered)
-        self._arrived.append((method.delivery_tag, message))
+        self._arrived.append(Arrival(method.delivery_tag, message, self._last_at))
 
     def step(self) -> Inserted | None:
-        """Wait a moment for messages and insert a batch where there is one."""
+        """Wait a moment for messages and insert a batch where there is one.
+
+        Raises what RabbitMQ and Postgres raise, and NotInserted.
+        """
         channel, arrived = self._channel, self._arrived
         ready = self._kept is None and len(arrived) >= self._batch
         channel.connection.process_data_events(time_limit=0 if ready else POLL_SECONDS)
         if not channel.is_open or not channel.consumer_tags:
             raise pika.exceptions.AMQPChannelError(f"the broker has ended reading {self._queue}")
+        if arrived and self._waited(arrived[0].at) > MOST_UNACKNOWLEDGED_SECONDS:
+            raise pika.exceptions.AMQPChannelError(
+                "messages were held for long: they are read anew"
+            )
         receipt = self._receipts.take()
         if receipt is None:
             self._without_since = self._without_since or time.monotonic()
@@ -95,6 +122,10 @@ class Intake:
         if not arrived or not (full or self._waited(self._first_at) > LINGER_SECONDS):
             return None
         return self._insert(receipt)
+
+    def serve(self) -> None:
+        """Wait a moment, and give RabbitMQ the signs of life it waits for."""
+        self._channel.connection.process_data_events(time_limit=POLL_SECONDS)
 
     @property
     def busy(self) -> bool:
@@ -114,7 +145,7 @@ class Intake:
 
     def _compare(self, kept: Kept, receipt: Receipt) -> None:
         """Once it is known which of the last batches come again: acknowledge them."""
-        messages = [message for _, message in self._arrived]
+        messages = [each.message for each in self._arrived]
         wanted = kept.open_since(receipt.name)
         if wanted:
             fresh = any(not message.redelivered for message in messages)
@@ -129,15 +160,22 @@ class Intake:
         self._kept = None
 
     def _insert(self, receipt: Receipt) -> Inserted:
-        batch = [message for _, message in self._arrived[: self._batch]]
+        batch = [each.message for each in self._arrived[: self._batch]]
         with self._database, self._database.cursor() as cursor:
-            inserted = inbox.insert(cursor, batch, self._numbers, receipt.name)
+            try:
+                inserted = inbox.insert(cursor, batch, self._numbers, receipt.name)
+            except (psycopg2.Error, Unready) as error:
+                # Before the commit: nothing is there. Of a commit that fails only the receipt
+                # tells, to the next intake.
+                if self._database.closed:
+                    raise
+                raise NotInserted(error) from error
         self._acknowledge(len(batch))
         return inserted
 
     def _acknowledge(self, count: int) -> None:
         """The first messages and the receipt, both or neither."""
-        last = self._arrived[count - 1][0]
+        last = self._arrived[count - 1].tag
         self._channel.basic_ack(last, multiple=True)
         self._receipts.use(last)
         self._channel.tx_commit()
@@ -168,9 +206,10 @@ def connect(url: str) -> pika.BlockingConnection:
 def declare(connection: pika.BlockingConnection, queue: str) -> tuple[Any, str]:
     """A channel on which `queue` is there, as the specification has it or as others made it.
 
-    And how it is different, "" where it is not.
+    And how it is different, "" where it is not. What is consumed on it comes as Message.
     """
     channel = connection.channel()
+    difference = ""
     try:
         channel.queue_declare(queue, durable=True)
     except pika.exceptions.ChannelClosedByBroker as error:
@@ -178,8 +217,24 @@ def declare(connection: pika.BlockingConnection, queue: str) -> tuple[Any, str]:
             raise
         channel = connection.channel()
         channel.queue_declare(queue, passive=True)
-        return channel, error.reply_text
-    return channel, ""
+        difference = error.reply_text
+    cut_on_arrival(channel)
+    return channel, difference
+
+
+def cut_on_arrival(channel: Any) -> None:
+    """Have what is consumed come as Message, without the rest of a body that is too large.
+
+    pika collects all that RabbitMQ sends before the answer that it waits for: whole bodies, as many
+    as the prefetch count.
+    """
+    collect = channel._on_consumer_message_delivery
+
+    def arrived(implementation: Any, method: Any, properties: Any, body: bytes) -> None:
+        message = Message(body, readable_id(properties.message_id), method.redelivered)
+        collect(implementation, method, properties, message.cut())
+
+    channel._on_consumer_message_delivery = arrived
 
 
 def lock(channel: Any, queue: str) -> None:

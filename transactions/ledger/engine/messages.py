@@ -35,7 +35,7 @@ class _Number(str):
 def read(body: bytes) -> Transaction | Refusal:
     """What a message says. Numbers may be text, and id and value stand among other fields."""
     if len(body) > MAX_BYTES:
-        return Refusal("too_large", f"{len(body)} bytes, {MAX_BYTES} at most")
+        return too_large(len(body))
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -58,6 +58,11 @@ def read(body: bytes) -> Transaction | Refusal:
     if value is None:
         return Refusal("bad_value", f"value {_shown(found['value'])} is no number, or too long")
     return Transaction(provider, value)
+
+
+def too_large(body_bytes: int) -> Refusal:
+    """Of a message of more than MAX_BYTES."""
+    return Refusal("too_large", f"{body_bytes} bytes, {MAX_BYTES} at most")
 
 
 def _whole(found: Any) -> int | None:

@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS stockroom_ledger.written_keys (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS written_keys_key ON stockroom_ledger.written_keys (md5(key));
 
--- Message ids, for messages that have one.
+-- Message ids of rows, for messages that have one.
 CREATE TABLE IF NOT EXISTS stockroom_ledger.inbox (
     message_id text PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now()
@@ -56,6 +56,8 @@ CREATE TABLE IF NOT EXISTS stockroom_ledger.rejects (
     body_bytes bigint NOT NULL,
     message_id text
 );
+CREATE INDEX IF NOT EXISTS rejects_message_id ON stockroom_ledger.rejects (message_id, rejected_at)
+    WHERE message_id IS NOT NULL;
 
 -- One row for each full minute that was to be written.
 CREATE TABLE IF NOT EXISTS stockroom_ledger.runs (

@@ -58,11 +58,14 @@ class OrdersConsumer:
         asyncio.run(self._run(stop))
 
     def health(self) -> dict[str, Any]:
-        """What it has in hand, and how long after the verification orders are decided."""
+        """What it has in hand, and how long after the verification orders are decided.
+
+        `waiting_for` holds orders up. Without its queue they are only decided some seconds later.
+        """
         queue, decider = self._queue, self._decider
-        waits = self._waits.words() + ([queue.problem] if queue and queue.problem else [])
         return {
-            "waiting_for": "; ".join(waits) or None,
+            "waiting_for": "; ".join(self._waits.words()) or None,
+            "queue_trouble": (queue and queue.problem) or None,
             "held": len(self._held),
             "verifying": len(self._verifying),
             "to_decide": decider.waiting if decider else 0,
