@@ -13,11 +13,13 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from gunicorn.arbiter import Arbiter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
 from config.logs import gunicorn_lines
 from config.memory import set_aside
+from config.web_accepting import Loads, SharingServer
 from config.web_goodbye import Goodbye
 from config.wsgi_threads import ABORT
 
@@ -154,10 +156,18 @@ class WebWorker(UvicornWorker):
 
     CONFIG_KWARGS = {"loop": "auto", "http": LimitedProtocol, "proxy_headers": False}
 
+    loads: Loads
+
     @classmethod
     def setup(cls) -> None:
         """Called by gunicorn's first process, which has its handlers by then."""
         gunicorn_lines.set_up()
+        cls.loads = Loads()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Called there too, before the fork."""
+        super().__init__(*args, **kwargs)
+        self._loads = self.loads  # setup() may be called again, also in this process
 
     def init_process(self) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -185,3 +195,12 @@ class WebWorker(UvicornWorker):
         finally:
             for each in reversed(beside):
                 each.end()
+
+    async def _serve(self) -> None:
+        """As UvicornWorker's, with a server that takes its share of the connections."""
+        self.config.app = self.wsgi
+        server = SharingServer(self.config, self._loads, self.age)
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)

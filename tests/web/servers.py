@@ -28,7 +28,7 @@ def until(is_true: Callable[[], object], what: str, *, seconds: float = 60.0) ->
 
 
 class Server:
-    """gunicorn with one worker that serves `application`; use as a context manager."""
+    """gunicorn with `workers` that serve `application`; use as a context manager."""
 
     def __init__(
         self,
@@ -36,8 +36,9 @@ class Server:
         *,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = ("-k", "config.web_worker.WebWorker"),
+        workers: int = 1,
     ) -> None:
-        self.application = application
+        self.application, self.workers = application, workers
         # It tells nobody how everything is: tests share a Redis and a database.
         rare = {"OPERATIONS_SAMPLE_SECONDS": "600", "OPERATIONS_ALERT_AFTER_SECONDS": "3600"}
         self.environment = {**os.environ, **rare, **(environment or {})}
@@ -49,7 +50,7 @@ class Server:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "gunicorn", self.application, *self.arguments]
-        command += ["--workers", "1", "--bind", f"{LOOPBACK}:{self._port.number}"]
+        command += ["--workers", str(self.workers), "--bind", f"{LOOPBACK}:{self._port.number}"]
         command += ["--no-control-socket", "--graceful-timeout", "120"]
         self.process = spawn(
             command, environment=self.environment, directory=ROOT, output=self._output

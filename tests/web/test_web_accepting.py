@@ -1,0 +1,149 @@
+"""How several web processes share the connections, on the real server."""
+
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+from config.web_accepting import Loads
+from tests.services.waiting import freeze
+
+from .servers import Server, read_head, until
+
+GET = b"GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PAGE = len(b"a page")
+# Connections stay, without a request too: the tests count them.
+ENVIRONMENT = {"REQUEST_HEAD_SECONDS": "300"}
+ARGUMENTS = ("-k", "config.web_worker.WebWorker", "--keep-alive", "300", "--timeout", "300")
+UNEVEN = 4  # two that come together may both be taken by one
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(
+        "tests.web.raw_app:application", environment=ENVIRONMENT, arguments=ARGUMENTS, workers=2
+    ) as server:
+        until(lambda: started(server) == 2, "both processes serve")
+        yield server
+
+
+@pytest.fixture
+def clients(server: Server) -> Iterator[ExitStack]:
+    until(lambda: held(server).total() == 0, "those of the test before are closed")
+    with ExitStack() as stack:
+        yield stack
+
+
+def started(server: Server) -> int:
+    """Processes that have begun to serve so far."""
+    return server.log().count("Application startup complete")
+
+
+def held(server: Server) -> Counter[int]:
+    """Connections of clients that each process has, by its pid."""
+    found: Counter[int] = Counter()
+    for process in server.worker_processes():
+        try:
+            ends = process.net_connections(kind="tcp")
+        except psutil.NoSuchProcess:
+            continue
+        ends = [end for end in ends if end.status == psutil.CONN_ESTABLISHED]
+        found[process.pid] = sum(end.laddr == server.address for end in ends)
+    return found
+
+
+def connect(server: Server, clients: ExitStack, number: int) -> list[socket.socket]:
+    return [clients.enter_context(server.connect()) for _ in range(number)]
+
+
+def assert_answered(connection: socket.socket) -> None:
+    connection.sendall(GET)
+    assert read_head(connection)[0] == 200
+    assert len(connection.recv(PAGE, socket.MSG_WAITALL)) == PAGE
+
+
+def test_each_has_its_share_of_connections_that_come_at_once(server, clients):
+    connect(server, clients, 40)
+    until(lambda: held(server).total() == 40, "all are taken")
+    assert min(held(server).values()) >= 20 - UNEVEN, held(server)
+
+
+def test_each_has_its_share_of_connections_that_are_kept(server, clients):
+    for _ in range(20):
+        (connection,) = connect(server, clients, 1)
+        assert_answered(connection)
+    assert min(held(server).values()) >= 10 - UNEVEN, held(server)
+
+
+def test_one_that_has_come_later_takes_them_until_it_has_as_many(server, clients):
+    kept, before = connect(server, clients, 20), started(server)
+    until(lambda: held(server).total() == 20, "all are taken")
+    ended, other = server.worker_processes()
+    lost = held(server)[ended.pid]
+    ended.kill()
+    until(
+        lambda: started(server) > before and ended.pid not in held(server),
+        "there is another in its place",
+    )
+    assert held(server)[other.pid] == len(kept) - lost
+    connect(server, clients, len(kept))
+    until(lambda: held(server).total() == 2 * len(kept) - lost, "all are taken")
+    assert min(held(server).values()) >= (2 * len(kept) - lost) // 2 - UNEVEN, held(server)
+
+
+def test_one_that_stands_still_keeps_nobody_waiting(server, clients):
+    connect(server, clients, 20)
+    until(lambda: held(server).total() == 20, "all are taken")
+    for connection in connect(server, clients, 4):
+        assert_answered(connection)
+    frozen, other = server.worker_processes()
+    freeze(frozen.pid)
+    try:
+        before = held(server)
+        for connection in connect(server, clients, 20):
+            assert_answered(connection)
+        assert held(server) - before == Counter({other.pid: 20})
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+
+
+def test_without_files_they_say_so_and_go_on_when_there_are_some(server, clients):
+    (kept,) = connect(server, clients, 1)
+    assert_answered(kept)
+    processes = server.worker_processes()
+    _, most = processes[0].rlimit(psutil.RLIMIT_NOFILE)
+    for process in processes:
+        process.rlimit(psutil.RLIMIT_NOFILE, (3, most))
+    try:
+        (late,) = connect(server, clients, 1)
+        until(lambda: "No connection is taken" in server.log(), "they say so")
+        assert_answered(kept)
+    finally:
+        for process in processes:
+            process.rlimit(psutil.RLIMIT_NOFILE, (most, most))
+    assert_answered(late)
+
+
+def test_loads_are_those_of_others_that_are_there():
+    loads = Loads()
+    assert loads.fewest_but(1) is None
+    loads.tell(1, 3)
+    assert loads.fewest_but(1) is None
+    loads.tell(2, 7)
+    loads.tell(3, 5)
+    assert loads.fewest_but(1) == 5
+    assert loads.fewest_but(2) == 3
+    assert loads.fewest_but(Loads.SLOTS + 2) == 3  # in the place of 2
+    loads.leave(3)
+    assert loads.fewest_but(1) == 7
+
+
+def test_what_was_told_long_ago_does_not_count(monkeypatch):
+    loads = Loads()
+    loads.tell(1, 3)
+    monkeypatch.setattr("config.web_accepting.FRESH_SECONDS", -1.0)
+    assert loads.fewest_but(2) is None
