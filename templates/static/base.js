@@ -137,6 +137,22 @@ window.stockroom = (() => {
   document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target.parentElement ?? document));
   document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt.parentElement ?? document));
 
+  // What was chosen before the scripts were there, or is put back by the browser, nobody has sent.
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const form of document.querySelectorAll("form[hx-get]")) {
+      const early = [...form.elements].filter(isTouched);
+      for (const control of early) control.dispatchEvent(new Event("change", { bubbles: true }));
+      if (early.length && !form.getAttribute("hx-trigger").includes("change")) form.requestSubmit();
+    }
+  });
+  function isTouched(control) {
+    if (control.type === "search" || control.type === "text") return control.value !== control.defaultValue;
+    if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
+    if (control.type !== "select-one") return false;
+    const chosen = [...control.options].findLastIndex((option) => option.defaultSelected);
+    return control.selectedIndex !== Math.max(0, chosen);
+  }
+
   // base.js is deferred: the document is complete here.
   for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
   for (const note of document.querySelectorAll(".toast")) fade(note);

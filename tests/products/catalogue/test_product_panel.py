@@ -149,6 +149,7 @@ def test_unsaved_changes_are_not_lost_unasked(page, lamp):
     page.keyboard.press("Escape")
     expect(box).to_be_hidden()
 
+    page.wait_for_function("!history.state?.panel")  # the way back is no other navigation's end
     page.goto(f"/products/{lamp.pk}/")
     page.get_by_label("Name").fill("Changed")
     page.get_by_role("link", name="Back to the list").click()

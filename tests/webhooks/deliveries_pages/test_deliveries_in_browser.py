@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browsing import DESK, PHONE, faults, watched
 from tests.services.waiting import until
@@ -320,6 +320,17 @@ def test_a_replay_is_counted_before_and_told_after(page, log):
     page.get_by_role("button", name="Send 10 again").click()
     expect(page.get_by_text("10 deliveries are sent again.")).to_be_visible()
     assert Delivery.objects.filter(state="failed").count() == 10
+
+
+def test_what_is_chosen_before_the_scripts_are_there_counts(page, log):
+    held: list[Route] = []
+    page.route(re.compile(r"/htmx\S*\.js"), lambda route: held.append(route))
+    page.goto(f"{LOG}replay/", wait_until="commit")
+    expect(page.get_by_role("button", name="Send 8 again")).to_be_visible()
+    page.get_by_label("Since", exact=True).select_option("Last 7 days")
+    (script,) = held
+    script.continue_()
+    expect(page.get_by_role("button", name="Send 20 again")).to_be_visible()
 
 
 def test_without_a_script_all_of_it_works(chromium, live_server, browser_context, page, log):
