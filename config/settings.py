@@ -448,7 +448,10 @@ TEMPLATES = [
 # the first query of a request replaces one that a database restart has cut.
 DATABASES = {
     "default": dj_database_url.parse(
-        DATABASE_URL, conn_max_age=DATABASE_CONN_MAX_AGE_SECONDS, conn_health_checks=True
+        DATABASE_URL,
+        engine="config.database",
+        conn_max_age=DATABASE_CONN_MAX_AGE_SECONDS,
+        conn_health_checks=True,
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -44,9 +44,16 @@ PARAMETER = OpenApiParameter(
     ),
 )
 
-INSERT = """
-INSERT INTO idempotency_givenanswer (owner_id, operation, key, request_digest, headers)
-VALUES (%s, %s, %s, %s, '{}') ON CONFLICT (owner_id, operation, key) DO NOTHING RETURNING id
+# In one round trip. The time to wait for another transaction is that of this statement alone: what
+# the view does has its own, which is set again as soon as there is a row.
+INSERT = f"""
+SELECT set_config('stockroom.lock_timeout', current_setting('lock_timeout'), true),
+    set_config('lock_timeout', '{WAIT_SECONDS}s', true);
+WITH made AS (
+    INSERT INTO idempotency_givenanswer (owner_id, operation, key, request_digest, headers)
+    VALUES (%s, %s, %s, %s, '{{}}') ON CONFLICT (owner_id, operation, key) DO NOTHING RETURNING id
+)
+SELECT id, set_config('lock_timeout', current_setting('stockroom.lock_timeout'), true) FROM made
 """
 
 
@@ -92,12 +99,8 @@ def once(request: Request, operation: str, act: Callable[[], Response]) -> Respo
 def _insert(owner_id: int, operation: str, key: str, digest: str) -> int | None:
     """The new row's id, or None where the key is taken. Waits for a request that is taking it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('lock_timeout')")
-        before = cursor.fetchone()[0]
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{WAIT_SECONDS}s"])
         cursor.execute(INSERT, [owner_id, operation, key, digest])
         row = cursor.fetchone()
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
     return None if row is None else row[0]
 
 

@@ -1,6 +1,7 @@
-"""Takes one sample: asks all engines at once, and says of a section that fails why it does.
+"""Takes one sample: asks one engine after the other, and says of a section that fails why it does.
 
-Called by the leader (sampling.py).
+Called by the leader (sampling.py), in a web process: a request that comes meanwhile should not
+notice. All at once their threads would share Python with it, and take all but an eighth.
 """
 
 import logging
@@ -41,6 +42,10 @@ Sample = dict[str, Any]
 Facts = Callable[[Sample], Any]
 # Above what the checks of engines take (READY_TIMEOUT_SECONDS), which are a lane too.
 PATIENCE_SECONDS = 6.0
+# So long an engine has the others wait. One that needs longer is asked beside them.
+STEP_SECONDS = 0.5
+# Between two questions, for requests that wait.
+REST_SECONDS = 0.01
 OF_CONSUMERS = ("ledger", "orders")
 
 # By engine, in words: what is asked of it, one after the other. A section may have parts of several
@@ -81,12 +86,15 @@ class Taker:
     def take(self, before: Sample, points: Sequence[Mapping[str, Any]] = ()) -> Sample:
         """A sample, within PATIENCE_SECONDS; raises nothing for what engines do."""
         at, began = time.time(), time.perf_counter()
+        deadline = time.monotonic() + PATIENCE_SECONDS
         turns = {}
         for name, (lane, asked) in self._lanes.items():
             turn = turns[name] = _Turn(asked, before)
-            if not lane.begin(turn.run):
+            if lane.begin(turn.run):
+                lane.wait(STEP_SECONDS)
+            else:
                 turn.refuse()
-        wait_for((lane for lane, _ in self._lanes.values()), PATIENCE_SECONDS)
+        wait_for((lane for lane, _ in self._lanes.values()), deadline - time.monotonic())
         parts: dict[str, list[Any]] = {}
         for name, turn in turns.items():
             for section, found in turn.outcome(name):
@@ -146,6 +154,7 @@ class _Turn:
                 self._found.append(facts(self._before))
             except Exception as error:
                 self._found.append(error)
+            time.sleep(REST_SECONDS)
 
     def refuse(self) -> None:
         """The one before has not come back."""

@@ -27,18 +27,28 @@ def latest(client: redis.Redis, names: Sequence[str]) -> dict[str, str]:
 
     Names that are no stocks are left out. `client` gives bytes. Raises redis.RedisError.
     """
-    wanted = list(dict.fromkeys(names))
     with client.pipeline(transaction=False) as pipe:
-        for name in wanted:
-            pipe.hmget(keys.beside(name), "length", "latest")
-            pipe.strlen(name)
+        ask(pipe, names)
         found = pipe.execute(raise_on_error=False)
+    return understood(client, names, found)
+
+
+def ask(pipe: Any, names: Sequence[str]) -> None:
+    """Put into a pipeline what `understood` needs of these stocks: two answers for each."""
+    for name in names:
+        pipe.hmget(keys.beside(name), "length", "latest")
+        pipe.strlen(name)
+
+
+def understood(client: redis.Redis, names: Sequence[str], found: Sequence[Any]) -> dict[str, str]:
+    """As `latest`, of the answers to what was asked, errors among them.
+
+    Values that others have written are read now, in one more round trip.
+    """
     prices: dict[str, str] = {}
     foreign: list[str] = []
-    for each in found:
-        if isinstance(each, redis.ResponseError) and not is_other_kind(each):
-            raise each
-    for name, known, length in zip(wanted, found[::2], found[1::2], strict=True):
+    raise_trouble(found)
+    for name, known, length in zip(names, found[::2], found[1::2], strict=True):
         if isinstance(known, redis.ResponseError) or isinstance(length, redis.ResponseError):
             continue  # it is no stock
         if known[0] == str(length).encode():
@@ -54,7 +64,14 @@ def latest(client: redis.Redis, names: Sequence[str]) -> dict[str, str]:
     return prices
 
 
-def is_other_kind(error: redis.ResponseError) -> bool:
+def raise_trouble(found: Sequence[Any]) -> None:
+    """Raise the first error among these answers that is not of a key which holds another kind."""
+    for each in found:
+        if isinstance(each, redis.ResponseError) and not _is_other_kind(each):
+            raise each
+
+
+def _is_other_kind(error: redis.ResponseError) -> bool:
     """Whether the key holds something else, no passing trouble of Redis."""
     return str(error).startswith("WRONGTYPE")
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import connection
 
-from config.accounts.models import User
 from config.field_rules import Wrong, at_most, text
 from transactions.ledger.engine import amounts
 from transactions.models import CallbackUrl, Order
@@ -19,29 +18,10 @@ from .snapshot import instant
 
 URL_CHARACTERS = CallbackUrl.URL_CHARACTERS
 
-# By hand: each order asks for it, and nearly all find none.
-DEFAULT_URL = f"""
-SELECT url FROM {CallbackUrl._meta.db_table}
-WHERE owner_id = %s AND "user" IN ('', %s) ORDER BY "user" DESC LIMIT 1
-"""
-
 SET_DELIVERIES = f"""
 UPDATE {Order._meta.db_table} o SET delivery_id = told.delivery
 FROM unnest(%s::bigint[], %s::bigint[]) AS told(id, delivery) WHERE o.id = told.id
 """
-
-
-def resolve(owner: User | None, user: str) -> str:
-    """Where `owner` wants the results of orders for the trading user `user`, "" for nowhere.
-
-    The default of that user, else the one of all.
-    """
-    if owner is None:
-        return ""
-    with connection.cursor() as cursor:
-        cursor.execute(DEFAULT_URL, [owner.pk, user])
-        row = cursor.fetchone()
-    return row[0] if row else ""
 
 
 def check(url: Any, *, look_up: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Tells open pages and waiting clients of orders, at once; says who may follow which order.
 
-`tell` is called after each commit that has changed orders: in the web process and by the consumer.
+Called after each commit that has changed orders: `tell` by the consumer, `tell_of_news` in the web
+process, where orders are new.
 Channels: `order-<order_id>` carries snapshots of one order, `orders` only says that there is news.
 """
 
@@ -41,6 +42,11 @@ def tell(orders: Sequence[Order]) -> None:
         _teller.tell({channel_of(order.order_id): snapshot(order) for order in orders})
 
 
+def tell_of_news() -> None:
+    """Tell the list that an order has come, in a moment and by a thread: nobody waits for it."""
+    _teller.tell_of_news()
+
+
 def may_follow(channel: str, user: User, token: ApiToken | None) -> bool:
     """Whether `channel` is there for a reader of orders: that of an order they can't see is not.
 
@@ -74,6 +80,12 @@ class Teller:
             self._snapshots.update(snapshots)
             self._changed_at = time.time()
             self._send_or_wait()
+
+    def tell_of_news(self) -> None:
+        """Have the list told as soon as it may be."""
+        with self._lock:
+            self._changed_at = time.time()
+            self._later(self._list_from - time.monotonic())
 
     def close(self) -> None:
         """Send what waits, for the last time."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from streaming.prices.latest import is_other_kind, latest
+from streaming.prices import latest
 
 from . import credit, keys
 
@@ -40,7 +40,7 @@ class Market:
     """One reading."""
 
     accounts: dict[str, Account]  # of all users that were asked for
-    prices: dict[str, str]  # as latest() has them
+    prices: dict[str, str]  # as latest.latest() has them
 
     def price(self, stock: str) -> Decimal | None:
         """The newest, None where there is none. Raises Unreadable."""
@@ -49,21 +49,24 @@ class Market:
 
 
 def read(client: redis.Redis, users: Sequence[str], stocks: Sequence[str]) -> Market:
-    """What these users and stocks have now, in few round trips. Raises redis.RedisError."""
-    wanted = list(dict.fromkeys(users))
+    """What these users and stocks have now, in one round trip. Raises redis.RedisError.
+
+    A second one reads stocks that others have written.
+    """
+    names, stocks = list(dict.fromkeys(users)), list(dict.fromkeys(stocks))
     with client.pipeline(transaction=False) as pipe:
-        for user in wanted:
+        for user in names:
             pipe.get(user)
             pipe.hmget(keys.beside(user), "orders", "taken", "credit", "given")
+        latest.ask(pipe, stocks)
         found = pipe.execute(raise_on_error=False)
-    for each in found:
-        if isinstance(each, redis.ResponseError) and not is_other_kind(each):
-            raise each
+    of_users, of_stocks = found[: 2 * len(names)], found[2 * len(names) :]
+    latest.raise_trouble(of_users)
     accounts = {
         user: _account(user, value, known)
-        for user, value, known in zip(wanted, found[::2], found[1::2], strict=True)
+        for user, value, known in zip(names, of_users[::2], of_users[1::2], strict=True)
     }
-    return Market(accounts, latest(client, stocks))
+    return Market(accounts, latest.understood(client, stocks, of_stocks))
 
 
 def amount(price: Decimal, quantity: int) -> Decimal:

@@ -9,13 +9,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
 from config.accounts.models import User
 from streaming.prices.connection import reading
 from transactions.models import OPEN, Order, OrderStatus, Reason
 
-from . import announcing, callbacks, live, market
+from . import announcing, live, market, storing
 from .engine.settling import Decision, Wanted, plan
 from .gate import Gate
 
@@ -88,17 +87,14 @@ def place(
         )
         order.price, order.amount = decision.price, decision.amount
         order.credit_before, order.credit_after = decision.before, decision.after
-        order.decided_at = Now()
-        order.save(force_insert=True)
-        order.decided_at = order.received_at  # of the same statement
+    elif _is_full():
+        raise TooManyOpen(
+            f"{settings.ORDERS_MOST_OPEN:,} orders wait for their decision. Nothing was placed;"
+            " send it again in a few seconds."
+        )
     else:
-        if _is_full():
-            raise TooManyOpen(
-                f"{settings.ORDERS_MOST_OPEN:,} orders wait for their decision. Nothing was placed;"
-                " send it again in a few seconds."
-            )
-        order.callback_url = callback_url or callbacks.resolve(owner, user)
-        order.save(force_insert=True)
+        order.callback_url = callback_url
+    storing.store(order)
     transaction.on_commit(lambda: _hand_on(order))
     return order
 
@@ -132,8 +128,8 @@ def _is_full() -> bool:
 
 
 def _hand_on(order: Order) -> None:
-    """After the commit. Told first, so that nobody hears `received` after `verifying`."""
-    live.tell([order])
+    """After the commit. Nobody follows the order yet: who does begins with how it stands then."""
+    live.tell_of_news()
     if order.is_open:
         announcing.announce(order.order_id)
     logger.info("order %s for %s: %s", order.order_id, order.user, order.status)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -20,7 +21,7 @@ from tests.webhooks.conftest import delivering
 from tests.webhooks.receiver import Receiver
 from tests.webhooks.test_event_types import shape
 from transactions.models import CallbackUrl, Order, OrderStatus, Reason
-from transactions.orders import callback_views, callbacks
+from transactions.orders import callback_views, callbacks, storing
 from webhooks import sweep
 from webhooks.event_types import ORDER_DECIDED
 from webhooks.models import Delivery, Event, Secret
@@ -148,18 +149,31 @@ class TestTelling:
         assert Order.objects.get().delivery is None
 
 
+def where(owner: User | None, user: str, url: str = "", **fields: Any) -> str:
+    """Where the result of a new order goes."""
+    order = Order(
+        user=user, stockname="stock1", quantity=1, created_by=owner, callback_url=url, **fields
+    )
+    storing.store(order)
+    stored = Order.objects.get(pk=order.pk)
+    assert stored.callback_url == order.callback_url
+    return stored.callback_url
+
+
 class TestWhere:
     def test_a_users_own_default_goes_before_the_one_of_all(
         self, user: User, django_user_model: type[User]
     ) -> None:
         other = django_user_model.objects.create_user("ben")
         CallbackUrl.objects.create(owner=other, url="https://ben.example/")
-        assert callbacks.resolve(user, "user2") == ""
+        assert where(user, "user2") == ""
         CallbackUrl.objects.create(owner=user, url="https://all.example/")
         CallbackUrl.objects.create(owner=user, user="user2", url="https://two.example/")
-        assert callbacks.resolve(user, "user2") == "https://two.example/"
-        assert callbacks.resolve(user, "user1") == "https://all.example/"
-        assert callbacks.resolve(None, "user1") == ""
+        assert where(user, "user2") == "https://two.example/"
+        assert where(user, "user1") == "https://all.example/"
+        assert where(user, "user2", "https://own.example/") == "https://own.example/"
+        assert where(None, "user1") == ""
+        assert where(user, "user1", status=OrderStatus.DENY) == ""
 
     @pytest.mark.parametrize(
         ("url", "said"),

@@ -125,6 +125,16 @@ class TestTell:
         # All is said: nothing goes on.
         until(lambda: not of_live())
 
+    def test_new_orders_are_news_for_the_list_alone(self, ear: Ear, settings) -> None:
+        settings.LIVE_EVENTS_PER_SECOND = 5
+        for _ in range(20):
+            live.tell_of_news()
+        last = time.time()
+        live.tell_of_news()
+        until(lambda: (ear.listen(), news := ear.of("orders")) and news and news[-1]["at"] >= last)
+        assert len(ear.heard) == len(ear.of("orders")) < 21
+        until(lambda: not of_live())
+
     def test_the_end_of_the_process_says_what_is_kept(self, ear: Ear, settings) -> None:
         settings.LIVE_EVENTS_PER_SECOND = 0.01
         live.tell([order()])
