@@ -19,7 +19,10 @@ PAGE = len(b"a page")
 # Connections stay, without a request too: the tests count them.
 ENVIRONMENT = {"REQUEST_HEAD_SECONDS": "300"}
 ARGUMENTS = ("-k", "config.web_worker.WebWorker", "--keep-alive", "300", "--timeout", "300")
-UNEVEN = 4  # two that come together may both be taken by one
+AHEAD = 10
+# By chance the one ahead would take as many as the other. On a slow machine the other may be late
+# for some, since nobody waits for long.
+FEW, TRIES = 3, 3
 
 
 @pytest.fixture(scope="module")
@@ -66,33 +69,55 @@ def assert_answered(connection: socket.socket) -> None:
     assert len(connection.recv(PAGE, socket.MSG_WAITALL)) == PAGE
 
 
-def test_each_has_its_share_of_connections_that_come_at_once(server, clients):
-    connect(server, clients, 40)
-    until(lambda: held(server).total() == 40, "all are taken")
-    assert min(held(server).values()) >= 20 - UNEVEN, held(server)
+def caught_up(server: Server, clients: ExitStack, ahead: psutil.Process) -> int:
+    """Connections that `ahead` takes until the other has as many as it has now."""
+    before = held(server)[ahead.pid]
+    while min(held(server).values()) < before:
+        total = held(server).total()
+        connect(server, clients, 1)
+        until(lambda total=total: held(server).total() > total, "it is taken")
+    return held(server)[ahead.pid] - before
 
 
-def test_each_has_its_share_of_connections_that_are_kept(server, clients):
-    for _ in range(20):
-        (connection,) = connect(server, clients, 1)
-        assert_answered(connection)
-    assert min(held(server).values()) >= 10 - UNEVEN, held(server)
+def one_stood_still(server: Server, clients: ExitStack, which: int) -> psutil.Process:
+    """The process that took ten connections meanwhile."""
+    processes = server.worker_processes()
+    frozen, other = processes[which], processes[1 - which]
+    freeze(frozen.pid)
+    try:
+        connect(server, clients, AHEAD)
+        until(lambda: held(server).total() == AHEAD, "all are taken")
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+    return other
 
 
-def test_one_that_has_come_later_takes_them_until_it_has_as_many(server, clients):
-    kept, before = connect(server, clients, 20), started(server)
-    until(lambda: held(server).total() == 20, "all are taken")
-    ended, other = server.worker_processes()
-    lost = held(server)[ended.pid]
-    ended.kill()
+def one_was_killed(server: Server, clients: ExitStack, which: int) -> psutil.Process:
+    """The process that has ten connections, beside one that has begun after another's end."""
+    before = started(server)
+    ahead = one_stood_still(server, clients, which)
+    (killed,) = (each for each in server.worker_processes() if each.pid != ahead.pid)
+    killed.kill()
     until(
-        lambda: started(server) > before and ended.pid not in held(server),
+        lambda: started(server) > before and killed.pid not in held(server),
         "there is another in its place",
     )
-    assert held(server)[other.pid] == len(kept) - lost
-    connect(server, clients, len(kept))
-    until(lambda: held(server).total() == 2 * len(kept) - lost, "all are taken")
-    assert min(held(server).values()) >= (2 * len(kept) - lost) // 2 - UNEVEN, held(server)
+    return ahead
+
+
+# Left to the kernel, on an idle machine it is always the same one that takes them.
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("make_uneven", [one_stood_still, one_was_killed])
+def test_the_one_with_fewer_takes_them(server, make_uneven, which):
+    taken = []
+    for _ in range(TRIES):
+        with ExitStack() as clients:
+            ahead = make_uneven(server, clients, which)
+            taken.append(caught_up(server, clients, ahead))
+        until(lambda: held(server).total() == 0, "all are closed")
+        if taken[-1] <= FEW:
+            return
+    raise AssertionError(f"it took as many as these beside {AHEAD}: {taken}\n{server.log()}")
 
 
 def test_one_that_stands_still_keeps_nobody_waiting(server, clients):
