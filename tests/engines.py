@@ -65,6 +65,8 @@ class Engines:
         os.environ["STOCKROOM_VAR"] = str(self.var_dir)
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
+        for name in ("no_proxy", "NO_PROXY"):  # a proxy has another loopback
+            os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
         for name, make in MAKERS.items():
             engine = make(self.var_dir)
             missing = [key for key in engine.provides if not os.environ.get(key)]

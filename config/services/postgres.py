@@ -35,8 +35,10 @@ SETTINGS = {
     "max_connections": "100",
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] %a ",
-    # With the text of what failed, its values would be in the log: secrets and personal data.
+    # With the text of what failed, or its DETAIL, values would be in the log: secrets and personal
+    # data.
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

@@ -71,6 +71,18 @@ def test_postgres_refuses_a_wrong_password(postgres_engine: Engine) -> None:
         psycopg2.connect(url.replace(":", ":x", 2).replace("postgresql:x", "postgresql:"))
 
 
+def test_postgres_logs_what_failed_without_its_values(postgres_engine: Engine) -> None:
+    with connect(postgres_engine) as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE logged (word text CONSTRAINT logged_once UNIQUE)")
+        cursor.execute("INSERT INTO logged VALUES ('confidential-7')")
+        with pytest.raises(psycopg2.errors.UniqueViolation, match="confidential-7"):
+            cursor.execute("INSERT INTO logged VALUES ('confidential-7')")
+    log = until(
+        lambda: (text := postgres_engine.log_path.read_text()) and "logged_once" in text and text
+    )
+    assert "confidential-7" not in log
+
+
 def test_postgres_keeps_committed_rows_through_sigkill(
     own_postgres: Callable[[], Engine],
 ) -> None:
