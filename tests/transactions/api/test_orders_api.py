@@ -279,7 +279,7 @@ def test_a_key_sent_many_times_at_once_makes_one_order(user, workers):
 def test_it_takes_few_queries(api, django_assert_num_queries, monkeypatch):
     send(api, "post", BUY, WANTED)  # notes that the token is used
     monkeypatch.setattr(reception, "_far_until", 0.0)
-    with django_assert_num_queries(4):  # token, default callback, open orders, the row
+    with django_assert_num_queries(3):  # token, open orders, the row
         send(api, "post", BUY, WANTED)
     with django_assert_num_queries(2):  # token, the row
         send(api, "post", BUY, {**WANTED, "quantity": 11})
