@@ -23,7 +23,8 @@ from tests.streaming.kafka_log.secure_kafka import USERS, SecureKafka
 
 LONG_MS = 60_000  # a refusal is said long before that
 SHORT_MS = 1_500
-ANSWERED_MS = 6_000  # where nothing is said before the end, of what was answered meanwhile
+# Where nothing is said before the end, of what was answered meanwhile: on a busy machine later.
+ANSWERED_MS = (6_000, 20_000, 60_000)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,17 @@ def said(error: Exception, *parts: str) -> None:
     assert all(part in words for part in parts), words
     assert "Error" not in words and "\n" not in words, words
     assert curable(error)
+
+
+def said_in_the_end(*parts: str) -> None:
+    """The same, of the error that comes when the time is over."""
+    for within_ms in ANSWERED_MS[:-1]:
+        error = refused(within_ms)
+        if all(part in in_words(error) for part in parts):
+            break
+    else:
+        error = refused(ANSWERED_MS[-1])
+    said(error, *parts)
 
 
 def test_certificates_serve_all_kinds_of_clients(tls):
@@ -205,7 +217,7 @@ def test_a_refusal_says_more_than_another_broker_that_is_away(sasl, secure):
         free.bind(("127.0.0.1", 0))
         away = f"127.0.0.1:{free.getsockname()[1]}"
         sasl.KAFKA_BOOTSTRAP_SERVERS = [away, secure.at("SASL_SSL"), away]
-        said(refused(ANSWERED_MS), "refuses the user 'stockroom'")
+        said_in_the_end("refuses the user 'stockroom'")
 
 
 def test_the_log_holds_no_traceback_of_a_refusal(tls, caplog):
@@ -226,7 +238,7 @@ def test_the_log_holds_no_traceback_of_a_refusal(tls, caplog):
 def test_a_protocol_that_does_not_fit_the_listener_is_said(sasl, secure, listener, protocol, part):
     sasl.KAFKA_BOOTSTRAP_SERVERS = [secure.at(listener)]
     sasl.KAFKA_SECURITY_PROTOCOL = protocol
-    said(refused(ANSWERED_MS), part)
+    said_in_the_end(part)
 
 
 def test_an_address_of_something_else_is_said(settings):
