@@ -1,4 +1,4 @@
-"""Which of the web processes takes a new connection: the one that has the fewest.
+"""Which of the web processes takes a new connection: the one that has the least.
 
 Used by config/web_worker.py in place of uvicorn's listening. All of them wait at one socket, and
 the kernel wakes all; by themselves the quickest takes every connection that is there, and has it
@@ -19,43 +19,57 @@ from uvicorn import Config, Server
 
 logger = logging.getLogger("uvicorn.error")
 
-# What another process with fewer connections is given to take this one. Longer than it needs to
+# What another process with a smaller load is given to take this one. Longer than it needs to
 # wake up beside others, shorter than a client notices.
 HESITATION_SECONDS = 0.005
 FULL_SECONDS = 1.0  # after an accept that failed for want of files or memory
 # uvicorn ticks every 0.1 s; a process that missed so many is stuck, stopped or gone.
 FRESH_SECONDS = 1.0
 HANDSHAKE_SECONDS = 1.0  # of TLS, when the process is to end
+# Of a connection: a live page's stands open and asks nothing.
+WEIGHT, LIVE_WEIGHT = 1.0, 1 / 16
+LIVE = "/events/"
 
 
 class Loads:
-    """How many connections each worker of one gunicorn has, in memory that they share.
+    """How much each worker of one gunicorn has, in memory that they share.
 
-    To be made before the workers are forked. A slot is written by one worker alone; what another
-    reads of it may be a tenth of a second old.
+    To be made before the workers are forked. What one reads of another may be a tenth of a second
+    old. Each has a slot, the first that nobody has written to of late.
     """
 
-    SLOTS = 128  # by a worker's number modulo this: gunicorn counts the workers it starts
-    SLOT = struct.Struct("=dq")  # monotonic seconds, connections
+    SLOTS = 128
+    SLOT = struct.Struct("=ddq")  # monotonic seconds, load, the worker's number
 
     def __init__(self) -> None:
         self._shared = mmap.mmap(-1, self.SLOTS * self.SLOT.size)
+        self._mine = 0  # the slot that this process has written to
 
-    def tell(self, number: int, connections: int) -> None:
-        """Worker `number` has so many, now."""
-        at = number % self.SLOTS * self.SLOT.size
-        self.SLOT.pack_into(self._shared, at, time.monotonic(), connections)
+    def tell(self, number: int, load: float) -> None:
+        """Worker `number` has so much, now. Numbers are above 0, as gunicorn counts them."""
+        now = time.monotonic()
+        slots = self._slots()
+        if slots[self._mine][2] != number:  # none yet, or another has taken it at the same moment
+            free = (slot for slot, (at, *_) in enumerate(slots) if at < now - FRESH_SECONDS)
+            self._mine = next(free, self._mine)
+        self._write(now, load, number)
 
     def leave(self, number: int) -> None:
         """Worker `number` takes no more."""
-        self.SLOT.pack_into(self._shared, number % self.SLOTS * self.SLOT.size, 0.0, 0)
+        if self._slots()[self._mine][2] == number:
+            self._write(0.0, 0.0, 0)
 
-    def fewest_but(self, number: int) -> int | None:
-        """The smallest number of connections that another worker has; None where there is none."""
+    def least_but(self, number: int) -> float | None:
+        """The smallest load that another worker has; None where there is none."""
         since = time.monotonic() - FRESH_SECONDS
-        told = list(self.SLOT.iter_unpack(self._shared[:]))
-        del told[number % self.SLOTS]
-        return min((connections for at, connections in told if at > since), default=None)
+        others = (load for at, load, whose in self._slots() if at > since and whose != number)
+        return min(others, default=None)
+
+    def _slots(self) -> list[tuple[float, float, int]]:
+        return list(self.SLOT.iter_unpack(self._shared[:]))
+
+    def _write(self, at: float, load: float, number: int) -> None:
+        self.SLOT.pack_into(self._shared, self._mine * self.SLOT.size, at, load, number)
 
 
 class Listener:
@@ -130,7 +144,10 @@ class Listener:
 
 
 class SharingServer(Server):
-    """uvicorn's server, of which several share one socket evenly."""
+    """uvicorn's server, of which several share one socket evenly.
+
+    A connection's protocol has a `weight`.
+    """
 
     def __init__(self, config: Config, loads: Loads, number: int) -> None:
         """`number` is the worker's in `loads`."""
@@ -155,21 +172,22 @@ class SharingServer(Server):
         await super().shutdown(sockets)
 
     def _tell(self) -> None:
-        self._loads.tell(self._number, self._connections())
+        self._loads.tell(self._number, self._load())
 
-    def _connections(self) -> int:
+    def _load(self) -> float:
         taking = sum(len(listener.taking) for listener in self._listeners)
-        return len(self.server_state.connections) + taking
+        there: Any = self.server_state.connections
+        return taking + sum(each.weight for each in there)
 
     def _is_ours(self) -> bool:
-        fewest = self._loads.fewest_but(self._number)
-        return fewest is None or self._connections() <= fewest
+        least = self._loads.least_but(self._number)
+        return least is None or self._load() <= least
 
     def _take(self, connection: socket.socket) -> asyncio.Task[Any]:
         loop = asyncio.get_running_loop()
         made = loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
         task = loop.create_task(made)
-        self._loads.tell(self._number, self._connections() + 1)
+        self._loads.tell(self._number, self._load() + 1)
         return task
 
     def _protocol(self) -> asyncio.Protocol:

@@ -19,7 +19,7 @@ from uvicorn_worker import UvicornWorker
 
 from config.logs import gunicorn_lines
 from config.memory import set_aside
-from config.web_accepting import Loads, SharingServer
+from config.web_accepting import LIVE, LIVE_WEIGHT, WEIGHT, Loads, SharingServer
 from config.web_goodbye import Goodbye
 from config.wsgi_threads import ABORT
 
@@ -39,6 +39,7 @@ class LimitedProtocol(Goodbye, HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.weight = WEIGHT
         self._unparsed = 0  # bytes since the last that made sense: the head's first line, mostly
         self._head_bytes = 0
         self._head_fields = 0
@@ -93,6 +94,7 @@ class LimitedProtocol(Goodbye, HttpToolsProtocol):
         self._unparsed = 0
         self._in_body = True
         self.scope["extensions"] = {ABORT: self.transport.abort}
+        self.weight = LIVE_WEIGHT if self.url.startswith(LIVE.encode()) else WEIGHT
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
-# After so long without a use, something between here and the server may have forgotten it.
-IDLE_SECONDS = 10.0
+# After so long without a use, something between here and the server may have forgotten it. Short,
+# as a server that vanishes without a word is found out by the first statement of a request.
+IDLE_SECONDS = 2.0
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -142,12 +142,15 @@ window.stockroom = (() => {
     for (const form of document.querySelectorAll("form[hx-get]")) {
       const early = [...form.elements].filter(isTouched);
       for (const control of early) control.dispatchEvent(new Event("change", { bubbles: true }));
-      if (early.length && !form.getAttribute("hx-trigger").includes("change")) form.requestSubmit();
+      const events = form.getAttribute("hx-trigger").split(",").map((each) => each.trim().split(" ")[0]);
+      if (early.length && !events.includes("change")) form.requestSubmit();
     }
   });
   function isTouched(control) {
-    if (control.type === "search" || control.type === "text") return control.value !== control.defaultValue;
-    if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
+    // Line breaks of an address are in the default, and in no value.
+    if (control.type === "search" || control.type === "text") return control.value !== control.defaultValue.replace(/[\r\n]/g, "");
+    if (control.type === "checkbox") return control.checked !== control.defaultChecked;
+    if (control.type === "radio") return control.checked && !control.defaultChecked;
     if (control.type !== "select-one") return false;
     const chosen = [...control.options].findLastIndex((option) => option.defaultSelected);
     return control.selectedIndex !== Math.max(0, chosen);

@@ -1,9 +1,11 @@
 """How several web processes share the connections, on the real server."""
 
+import copy
 import signal
 import socket
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import psutil
@@ -79,13 +81,22 @@ def caught_up(server: Server, clients: ExitStack, ahead: psutil.Process) -> int:
     return held(server)[ahead.pid] - before
 
 
-def one_stood_still(server: Server, clients: ExitStack, which: int) -> psutil.Process:
+def ten(server: Server, clients: ExitStack) -> None:
+    connect(server, clients, AHEAD)
+
+
+def one_stood_still(
+    server: Server,
+    clients: ExitStack,
+    which: int,
+    make: Callable[[Server, ExitStack], None] = ten,
+) -> psutil.Process:
     """The process that took ten connections meanwhile."""
     processes = server.worker_processes()
     frozen, other = processes[which], processes[1 - which]
     freeze(frozen.pid)
     try:
-        connect(server, clients, AHEAD)
+        make(server, clients)
         until(lambda: held(server).total() == AHEAD, "all are taken")
     finally:
         frozen.send_signal(signal.SIGCONT)
@@ -118,6 +129,21 @@ def test_the_one_with_fewer_takes_them(server, make_uneven, which):
         if taken[-1] <= FEW:
             return
     raise AssertionError(f"it took as many as these beside {AHEAD}: {taken}\n{server.log()}")
+
+
+def test_live_pages_weigh_little(server):
+    with ExitStack() as clients:
+        ahead = one_stood_still(server, clients, 0, to_live_pages)
+        connect(server, clients, 8)
+        until(lambda: held(server).total() == AHEAD + 8, "all are taken")
+        assert held(server)[ahead.pid] > AHEAD
+
+
+def to_live_pages(server: Server, clients: ExitStack) -> None:
+    """The last that was asked for is a stream; that there is none here makes no difference."""
+    for connection in connect(server, clients, AHEAD):
+        connection.sendall(GET.replace(b"/page", b"/events/none/"))
+        assert read_head(connection)[0] == 200
 
 
 def test_one_that_stands_still_keeps_nobody_waiting(server, clients):
@@ -153,22 +179,55 @@ def test_without_files_they_say_so_and_go_on_when_there_are_some(server, clients
     assert_answered(late)
 
 
-def test_loads_are_those_of_others_that_are_there():
-    loads = Loads()
-    assert loads.fewest_but(1) is None
-    loads.tell(1, 3)
-    assert loads.fewest_but(1) is None
-    loads.tell(2, 7)
-    loads.tell(3, 5)
-    assert loads.fewest_but(1) == 5
-    assert loads.fewest_but(2) == 3
-    assert loads.fewest_but(Loads.SLOTS + 2) == 3  # in the place of 2
-    loads.leave(3)
-    assert loads.fewest_but(1) == 7
+@pytest.fixture
+def loads() -> Callable[[], Loads]:
+    """Makes what one process has of the memory that all share."""
+    shared = Loads()
+
+    def of_a_process() -> Loads:
+        made = copy.copy(shared)
+        assert made._shared is shared._shared
+        return made
+
+    return of_a_process
 
 
-def test_what_was_told_long_ago_does_not_count(monkeypatch):
-    loads = Loads()
-    loads.tell(1, 3)
+def test_loads_are_those_of_others_that_are_there(loads):
+    one, two, three = loads(), loads(), loads()
+    assert one.least_but(1) is None
+    one.tell(1, 3)
+    assert one.least_but(1) is None
+    two.tell(2, 7.5)
+    three.tell(3, 5)
+    assert one.least_but(1) == 5
+    assert two.least_but(2) == 3
+    three.leave(3)
+    assert one.least_but(1) == 7.5
+
+
+def test_two_that_have_taken_the_same_place_part(loads):
+    one, two = loads(), loads()
+    one.tell(1, 3)
+    two._mine = one._mine
+    two._write(time.monotonic(), 5.0, 2)  # at the same moment
+    one.tell(1, 3)
+    two.tell(2, 5)
+    assert (one.least_but(1), two.least_but(2)) == (5, 3)
+
+
+def test_places_are_used_again_and_never_end(loads):
+    stays = loads()
+    stays.tell(1, 3)
+    for number in range(2, 2 * Loads.SLOTS):
+        comes = loads()
+        comes.tell(number, 9)
+        assert (stays.least_but(1), comes.least_but(number)) == (9, 3)
+        comes.leave(number)
+        stays.tell(1, 3)
+
+
+def test_what_was_told_long_ago_does_not_count(loads, monkeypatch):
+    one = loads()
+    one.tell(1, 3)
     monkeypatch.setattr("config.web_accepting.FRESH_SECONDS", -1.0)
-    assert loads.fewest_but(2) is None
+    assert one.least_but(2) is None

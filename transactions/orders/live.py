@@ -6,6 +6,7 @@ Channels: `order-<order_id>` carries snapshots of one order, `orders` only says 
 """
 
 import atexit
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from transactions.models import Order
 
 from . import access
 from .snapshot import Snapshot, snapshot
+
+logger = logging.getLogger(__name__)
 
 CHANNEL = "orders"
 BATCH = 500  # orders told in one round trip
@@ -43,7 +46,7 @@ def tell(orders: Sequence[Order]) -> None:
 
 
 def tell_of_news() -> None:
-    """Tell the list that an order has come, in a moment and by a thread: nobody waits for it."""
+    """Tell the list that an order has come, in a moment and by a thread. Raises nothing."""
     _teller.tell_of_news()
 
 
@@ -132,7 +135,10 @@ class Teller:
         if self._timer is None or not self._timer.is_alive():
             self._timer = threading.Timer(max(seconds, LEAST_SECONDS), self._go_on)
             self._timer.name, self._timer.daemon = "orders.live", True
-            self._timer.start()
+            try:
+                self._timer.start()
+            except RuntimeError as error:  # no thread can be started: told with the next order
+                logger.warning("orders can't be told live: %s", error)
 
 
 _teller = Teller()

@@ -129,7 +129,7 @@ def _is_full() -> bool:
 
 def _hand_on(order: Order) -> None:
     """After the commit. Nobody follows the order yet: who does begins with how it stands then."""
-    live.tell_of_news()
     if order.is_open:
         announcing.announce(order.order_id)
+    live.tell_of_news()
     logger.info("order %s for %s: %s", order.order_id, order.user, order.status)

@@ -70,6 +70,18 @@ def test_results_follow_the_typing_and_the_address_the_results(page, catalogue):
     expect(page).to_have_url("/products/")
 
 
+def test_what_is_typed_before_the_scripts_are_there_is_searched(page, catalogue):
+    held: list[Route] = []
+    page.route(re.compile(r"/htmx\S*\.js"), lambda route: held.append(route))
+    page.goto("/products/", wait_until="commit")
+    expect(rows(page)).to_have_count(50)
+    search(page).fill("song")
+    (script,) = held
+    script.continue_()
+    expect(rows(page)).to_have_count(3)
+    expect(page).to_have_url("/products/?q=song")
+
+
 def test_back_and_forward_go_through_pauses_filters_sorts_and_pages(page, catalogue):
     page.clock.install()
     page.goto("/products/")
