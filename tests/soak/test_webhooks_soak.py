@@ -50,6 +50,8 @@ VARIABLES = {
     "WEBHOOK_LEASE_SECONDS": "8",
     "WEBHOOK_RETRY_SECONDS": ",".join(["1", "2"] + ["5"] * 40),
     "WEBHOOK_BREAK_SECONDS": "5",
+    # Killed engines are told to the same endpoints: here edits alone are counted.
+    "OPERATIONS_ALERT_AFTER_SECONDS": "86400",
 }
 ATTEMPTS = "SELECT state, count(*) FROM webhooks_attempt GROUP BY 1"
 
