@@ -445,7 +445,7 @@ TEMPLATES = [
 ]
 
 # Database. Web threads and workers keep their connection; a health check before
-# the first query of a request replaces one that a database restart has cut.
+# the first query of a request replaces one that a database restart has cut (config/database).
 DATABASES = {
     "default": dj_database_url.parse(
         DATABASE_URL,

@@ -1,4 +1,4 @@
-"""Which of the web processes takes a new connection: the one that has the least.
+"""Which of the web processes takes a new connection: the one with the smallest load.
 
 Used by config/web_worker.py in place of uvicorn's listening. All of them wait at one socket, and
 the kernel wakes all; by themselves the quickest takes every connection that is there, and has it
@@ -32,7 +32,7 @@ LIVE = "/events/"
 
 
 class Loads:
-    """How much each worker of one gunicorn has, in memory that they share.
+    """The load of each worker of one gunicorn, in memory that they share.
 
     To be made before the workers are forked. What one reads of another may be a tenth of a second
     old. Each has a slot, the first that nobody has written to of late.
@@ -46,7 +46,7 @@ class Loads:
         self._mine = 0  # the slot that this process has written to
 
     def tell(self, number: int, load: float) -> None:
-        """Worker `number` has so much, now. Numbers are above 0, as gunicorn counts them."""
+        """Worker `number` has this load now. Numbers are above 0, as gunicorn counts them."""
         now = time.monotonic()
         slots = self._slots()
         if slots[self._mine][2] != number:  # none yet, or another has taken it at the same moment

@@ -25,7 +25,7 @@ INSERT INTO {Order._meta.db_table} (
 ) RETURNING id, received_at, decided_at, callback_url
 """
 
-COLUMNS = (
+ATTRIBUTES = (
     *("order_id", "user", "stockname", "quantity", "status", "reason", "detail", "price", "amount"),
     *("credit_before", "credit_after", "is_open", "created_by_id", "request_id", "callback_url"),
 )
@@ -37,7 +37,7 @@ def store(order: Order) -> None:
     An open one without a callback_url gets the default of `created_by` for its user, if there is
     one; what is decided at once is not called back.
     """
-    values: dict[str, Any] = {name: getattr(order, name) for name in COLUMNS}
+    values: dict[str, Any] = {name: getattr(order, name) for name in ATTRIBUTES}
     with connection.cursor() as cursor:
         cursor.execute(STORE, values)
         order.pk, order.received_at, order.decided_at, order.callback_url = cursor.fetchone()
