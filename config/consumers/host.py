@@ -34,6 +34,9 @@ LEAVE_SECONDS = 5.0
 # Supervisors and Heroku signal a process and also its group, so one stop may arrive twice.
 REPEAT_SECONDS = 1.0
 LAST_REPORT_SECONDS = 2.0
+# A signal that arrives when Python has looked for one and is about to wait for a lock wakes nobody:
+# its handler runs only when the main thread runs again.
+SIGNAL_SECONDS = 0.5
 
 
 class EndedEarly(RuntimeError):
@@ -167,8 +170,12 @@ class Host:
         self._mail.put(signal.Signals(number))
 
     def join(self) -> None:
-        """Wait until all consumers have ended; `exit_code` is then what the process should give."""
-        self._ended.wait()
+        """Wait until all consumers have ended; `exit_code` is then what the process should give.
+
+        In the main thread it lets handlers of signals run.
+        """
+        while not self._ended.wait(SIGNAL_SECONDS):
+            pass
 
     def _watch(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """The demonstration consumer of these tests: moves items of one Redis list to another."""
 
 import os
+import signal
 import threading
 from typing import Any
 
@@ -20,7 +21,8 @@ class Demo:
     """Moves `<DEMO_KEY>:in` to `<DEMO_KEY>:out` in the Redis of DEMO_URL, in order.
 
     Items that are orders to itself: `crash` raises, `return` returns unasked, `hold` makes it wait
-    after the stop until something is in `<DEMO_KEY>:release`, `sick` makes `health()` raise.
+    after the stop until something is in `<DEMO_KEY>:release`, `sick` makes `health()` raise,
+    `signal` is a SIGTERM that wakes no other thread than this one.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,8 @@ class Demo:
                 raise RuntimeError("ordered to crash")
             if item == b"return":
                 return
+            if item == b"signal":
+                signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
             self.holding = self.holding or item == b"hold"
             self.sick = item == b"sick"
         client.rpush(f"{key}:out", "stopping")

@@ -25,6 +25,15 @@ def test_it_works_is_seen_and_drains_on_sigterm(stage: Stage) -> None:
     assert stage.out().count("drained") == 2
 
 
+def test_a_signal_that_does_not_wake_the_main_thread_is_heard(stage: Stage) -> None:
+    # As one that arrives between Python's last look and the wait for a lock.
+    process = run_consumer(stage, "demo")
+    stage.put("signal")
+
+    assert process.exit_code() == 0, process.log
+    assert "drained" in stage.out()
+
+
 @pytest.mark.parametrize(
     ("order", "error"),
     [("crash", "RuntimeError: ordered to crash"), ("return", "EndedEarly: run() returned")],
