@@ -1,7 +1,7 @@
 """Gunicorn's own lines as LOG_FORMAT says, and uvicorn's, which takes gunicorn's handlers.
 
 Called by config/web_worker.py in gunicorn's first process. That one loads no settings, so that
-workers read them anew when it starts others (SIGHUP): LOG_FORMAT is read as settings.py reads it.
+workers read them anew when it starts others (SIGHUP). LOG_FORMAT is read as environment.py does.
 """
 
 import logging

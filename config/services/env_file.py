@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 def read(path: Path) -> dict[str, str]:
     """Variables of the file, none when it does not exist. Raises OSError and UnicodeDecodeError.
 
-    Read as settings.py has it read (environs, by this function), so that both see the same values.
+    Read as environment.py does (environs, by this function), so that both see the same values.
     Lines that assign nothing are passed over.
     """
     return {name: value for name, value in dotenv_values(path).items() if value is not None}

@@ -19,7 +19,7 @@ class Options:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """What config/settings.py says."""
+        """What config/variables.py says."""
         return cls(
             topic=settings.PRICES_TOPIC,
             group=settings.PRICES_GROUP,

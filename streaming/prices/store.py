@@ -83,7 +83,7 @@ class Store(Calculations):
 
     @classmethod
     def from_settings(cls) -> Self:
-        """What config/settings.py says."""
+        """What config/variables.py says."""
         return cls(
             connection.changing(),
             kept=settings.PRICES_HISTORY_KEPT,

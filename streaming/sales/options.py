@@ -26,7 +26,7 @@ class Options:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """What config/settings.py says."""
+        """What config/variables.py says."""
         return cls(
             input_topic=settings.SALES_INPUT_TOPIC,
             output_topic=settings.SALES_OUTPUT_TOPIC,

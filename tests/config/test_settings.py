@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = (ROOT / "config/settings.py").read_text()
+SETTINGS = "".join(
+    (ROOT / "config" / name).read_text() for name in ("environment.py", "variables.py")
+)
 EXAMPLE = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
 REQUIRED = {
     "SECRET_KEY": "an-example-of-fifty-characters-or-more-0123456789-abcdefghij",
@@ -35,7 +37,8 @@ for variables in tries:
     os.environ.clear()
     os.environ.update({**usual, **variables})
     try:
-        runpy.run_path("config/settings.py")
+        sys.modules.pop("config.environment", None)
+        runpy.run_path("config/variables.py")
         answers.append(None)
     except ImproperlyConfigured as error:
         answers.append(str(error))
@@ -143,7 +146,7 @@ def test_a_wrong_value_stops_the_start_with_the_variables_name(tmp_path, name, v
 
 
 def documented_ranges() -> dict[str, tuple[str, str]]:
-    """Lowest and highest value of every number that settings.py reads, from .env.example."""
+    """Lowest and highest value of every number that is read, from .env.example."""
     ranges = {}
     for name, reader in read_by_settings().items():
         if reader in ("env.int", "env.float"):

@@ -1,4 +1,4 @@
-"""That Celery's settings mean what settings.py says, in real workers and a real beat."""
+"""That Celery's settings mean what celery_settings.py says, in real workers and a real beat."""
 
 import os
 import re
