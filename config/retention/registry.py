@@ -59,6 +59,11 @@ PURGES = (
     Purge("import rejects", "REJECT_KEEP_DAYS", imports.purge_rejects),
     Purge("idempotency answers", "IDEMPOTENCY_KEEP_HOURS", answers.purge),
     Purge("history", "HISTORY_KEEP_DAYS", lambda until: history.purge(timezone.now(), until)),
+    Purge(
+        "bulk changes",
+        "HISTORY_KEEP_DAYS",
+        lambda until: history.purge_bulk_changes(timezone.now(), until),
+    ),
     Purge("copies of deleted products", "UNDO_HOURS", deletions.purge),
     Purge("stock sync", "STOCKSYNC_KEEP_DAYS", syncs.purge),
     Purge(

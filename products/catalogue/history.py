@@ -131,3 +131,13 @@ def purge(now: datetime, deadline: float = math.inf) -> int:
     """Delete what is older than HISTORY_KEEP_DAYS, until `deadline`; returns how many rows."""
     old = ProductChange.objects.filter(at__lt=now - timedelta(days=settings.HISTORY_KEEP_DAYS))
     return delete_bit_by_bit(old, oldest_first="at", deadline=deadline)
+
+
+def purge_bulk_changes(now: datetime, deadline: float = math.inf) -> int:
+    """Delete those that ended more than HISTORY_KEEP_DAYS ago, as `purge` does.
+
+    What is left of them are deletions, which stay.
+    """
+    before = now - timedelta(days=settings.HISTORY_KEEP_DAYS)
+    old = BulkChange.objects.filter(state__in=BulkChange.ENDED, finished_at__lt=before)
+    return delete_bit_by_bit(old, oldest_first="pk", deadline=deadline)

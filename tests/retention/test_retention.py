@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 from celery.exceptions import SoftTimeLimitExceeded
+from django.apps import apps
 from django.conf import settings as all_settings
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -20,9 +21,60 @@ from config.live import board
 from config.retention import outcome, tasks
 from config.retention.registry import PURGES, Purge
 from config.retention.sweep import run
-from products.models import ProductChange
+from products.models import BulkChange, ProductChange
 
 pytestmark = pytest.mark.django_db
+
+# Each table with rows that come again and again, by what lets go of them, or why they stay.
+LET_GO_OF = {
+    "alerts": ["operations.Alert"],
+    "bulk changes": ["products.BulkChange"],
+    "checks": ["checks.CheckRun"],
+    "copies of deleted products": ["products.DeletedProduct"],
+    "events and deliveries": [
+        "webhooks.Attempt",
+        "webhooks.Delivery",
+        "webhooks.Event",
+        "webhooks.Secret",
+    ],
+    "history": ["products.ProductChange"],
+    "idempotency answers": ["idempotency.GivenAnswer"],
+    "import rejects": ["products.ImportReject"],
+    "orders": ["transactions.Order"],
+    "sessions": ["sessions.Session"],
+    "stock sync": [
+        "stocksync.FileBlock",
+        "stocksync.StoredFile",
+        "stocksync.SyncDecision",
+        "stocksync.SyncProduct",
+        "stocksync.SyncTree",
+    ],
+    "uploads": ["products.UploadBlock"],
+}
+STAYS = {
+    "what people made": [
+        "accounts.ApiToken",
+        "accounts.User",
+        "auth.Group",
+        "products.Product",
+        "transactions.CallbackUrl",
+        "webhooks.Endpoint",
+    ],
+    "one line of each, shown for ever": [
+        "products.Deletion",
+        "products.Import",
+        "products.Upload",
+        "stocksync.SyncJob",
+    ],
+    "as many as others have": ["transactions.OrderTotal", "webhooks.Health"],
+    "ends with the work itself": [
+        "products.ImportPart",
+        "transactions.OrderReconciliation",
+        "transactions.OrderWorker",
+    ],
+    "never written": ["django_eventstream.Event", "django_eventstream.EventCounter"],
+    "Django's own": ["auth.Permission", "contenttypes.ContentType"],
+}
 
 
 def purge(name: str, does: Callable[[float], int | None]) -> Purge:
@@ -95,6 +147,14 @@ def test_each_setting_is_there_and_every_name_once() -> None:
         assert float(getattr(all_settings, each.setting)) > 0
 
 
+def test_nothing_grows_for_ever_unnoticed() -> None:
+    tables = sorted(
+        table for those in (LET_GO_OF, STAYS) for each in those.values() for table in each
+    )
+    assert tables == sorted(model._meta.label for model in apps.get_models())
+    assert set(LET_GO_OF) == {each.name for each in PURGES} - {"ledger"}  # no tables of Django's
+
+
 def test_all_work_and_the_last_outcome_is_kept(market: redis.Redis) -> None:
     """None fails on empty tables, and Operations can say what came of it."""
     board.publishing().delete(outcome.KEY)
@@ -116,6 +176,10 @@ def test_what_is_over_goes_and_what_is_not_stays(
         ProductChange.objects.filter(pk=change.pk).update(at=at)
         answer = GivenAnswer.objects.create(owner=user, operation="x", key=str(days))
         GivenAnswer.objects.filter(pk=answer.pk).update(created_at=at)
+        for state in ("done", "running"):
+            BulkChange.objects.create(
+                action="delete", state=state, expected=1, last_id=days, finished_at=at
+            )
         for name in ("ledger", "orders"):
             one = CheckRun.objects.create(name=name, state="passed")
             CheckRun.objects.filter(pk=one.pk).update(created_at=at)
@@ -128,6 +192,8 @@ def test_what_is_over_goes_and_what_is_not_stays(
     tasks.sweep()
     assert [each.session_key for each in Session.objects.all()] == ["stays"]
     assert list(ProductChange.objects.values_list("product_id", flat=True)) == [1]
+    bulk = BulkChange.objects.order_by("last_id", "state").values_list("last_id", "state")
+    assert list(bulk) == [(1, "done"), (1, "running"), (400, "running")]
     assert not GivenAnswer.objects.exists()  # kept for 24 hours
     assert sorted(CheckRun.objects.values_list("name", flat=True)) == ["alone", "ledger", "orders"]
 
