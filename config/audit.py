@@ -24,6 +24,7 @@ PROBE = "Django"  # asked for alone first: one request says whether the list can
 CONNECT_SECONDS = 15
 AUDIT_SECONDS = 300.0
 OLDEST = 10  # pins listed where there is no audit
+MOST_DAYS = 180  # that a pin may be unchanged where nobody can ask what is known of it
 
 
 class Away(Exception):
@@ -143,8 +144,8 @@ def audit(today: date) -> Verdict:
     return verdict(audited(pinned), allowed, today)
 
 
-def ages(today: date) -> list[str]:
-    """`32 days: Django==5.2.19` for each pin of ours, the longest unchanged first.
+def ages(today: date) -> list[tuple[int, str]]:
+    """(32, "Django==5.2.19") for each pin of ours, in days, the longest unchanged first.
 
     From the history of this folder; empty where there is none.
     """
@@ -163,7 +164,7 @@ def ages(today: date) -> list[str]:
             if changed and PIN.match(pin):
                 day = datetime.fromtimestamp(int(changed[1]), UTC).date()
                 found.append(((today - day).days, pin.split("#")[0].strip()))
-    return [f"{days} days: {pin}" for days, pin in sorted(found, key=lambda each: -each[0])]
+    return sorted(found, key=lambda each: -each[0])
 
 
 def main() -> int:
@@ -174,7 +175,8 @@ def main() -> int:
     except Away as reason:
         print(f"Not audited, PyPI's list of vulnerabilities can't be had: {reason}")
         print("Run `make audit` where it can be. Until then, the pins unchanged for longest:")
-        for line in ages(today)[:OLDEST] or ["unknown, since this folder has no git history"]:
+        oldest = [f"{days} days: {pin}" for days, pin in ages(today)[:OLDEST]]
+        for line in oldest or ["unknown, since this folder has no git history"]:
             print(f"  {line}")
         return 0
     for line in said.remarks:

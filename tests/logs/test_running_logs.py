@@ -18,10 +18,23 @@ from tests.running import NOT_PASSED_ON, SHORT_PERIODS, Running
 from tests.services.waiting import until
 from tests.webhooks.receiver import Receiver
 
-PROCESSES = ("web.1", "worker.1", "deliveries.1", "beat.1", "orders.1")
+PROCESSES = (
+    *("web.1", "worker.1", "deliveries.1", "beat.1", "orders.1"),
+    *("sales.1", "prices.1", "ledger.1", "performance.1"),
+)
+# Nobody answers there: clients say what they could not reach.
+BROKERS_PASSWORD = "brokers-" + secrets.token_hex(16)
+BROKERS = {
+    "AMQP_URL": f"amqp://stockroom:{BROKERS_PASSWORD}@127.0.0.1:1/",
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+    "KAFKA_SASL_USERNAME": "stockroom",
+    "KAFKA_SASL_PASSWORD": BROKERS_PASSWORD,
+}
 METRICS_TOKEN = "metrics-" + secrets.token_hex(16)
 VERIFIER_TOKEN = "verifier-" + secrets.token_hex(16)
 SECONDS = 240.0
+PRODUCT_NAME = "Lamp " + secrets.token_hex(16)
 REQUEST = "abc:1"
 OF_IMPORT = "import-7"
 SEED = """SET user1 '{"id": 1, "credit": 150000000}'
@@ -67,6 +80,7 @@ def stockroom() -> Iterator[Running]:
         "WEB_CONCURRENCY": "1",
         "CONSUMER_HEALTH_SECONDS": "1",
         "OPERATIONS_SAMPLE_SECONDS": "1",
+        **BROKERS,
     }
     with tempfile.TemporaryDirectory(prefix="stockroom-logs-", ignore_cleanup_errors=True) as home:
         with Stack(
@@ -108,7 +122,7 @@ def new_endpoint(stockroom: Running, api: requests.Session, url: str) -> dict[st
 def new_product(stockroom: Running, api: requests.Session, request: str = "") -> None:
     answer = api.post(
         f"{stockroom.address}/api/products/",
-        json={"sku": secrets.token_hex(8), "name": "Lamp"},
+        json={"sku": secrets.token_hex(8), "name": PRODUCT_NAME},
         headers={"X-Request-ID": request} if request else {},
         timeout=60,
     )
@@ -183,6 +197,8 @@ def test_no_secret_gets_into_logs(stockroom, api, logs) -> None:
         "the key of a callback": key,
         "METRICS_TOKEN": METRICS_TOKEN,
         "VERIFIER_TOKEN": VERIFIER_TOKEN,
+        "the password of brokers": BROKERS_PASSWORD,
+        "the body of a request": PRODUCT_NAME,
         **{
             name: str(urlsplit(environment[name]).password)
             for name in ("DATABASE_URL", "REDIS_URL", "PRICES_REDIS_URL", "KEYDB_URL")

@@ -1,6 +1,7 @@
 """What is pinned has no known vulnerability that a release mends."""
 
-from datetime import UTC, date, datetime
+import subprocess
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,10 +23,13 @@ def vuln(*fixes: str) -> dict[str, Any]:
 
 
 def test_nothing_known_mends_itself_by_a_newer_release():
-    """The real thing; what it says without the network is no news, so it is no failure."""
+    """The real thing; where the list can't be had, pins that were long left alone are a failure."""
+    today = datetime.now(UTC).date()
     try:
-        said = audit.audit(datetime.now(UTC).date())
+        said = audit.audit(today)
     except audit.Away as reason:
+        old = [pin for days, pin in audit.ages(today) if days > audit.MOST_DAYS]
+        assert old == [], "raise them, or run this where PyPI can be asked"
         pytest.skip(f"PyPI's list of vulnerabilities can't be had: {reason}")
     assert said.failures == [], "raise the pins, or see config/audit_allowed.toml"
 
@@ -41,6 +45,17 @@ def test_all_that_is_pinned_is_audited():
         "a": "1",
         "b-c": "2.0",
     }
+
+
+def test_ages_of_pins_count_from_the_change_that_made_them():
+    command = ["git", "blame", "requirements.txt"]
+    listed = subprocess.run(command, cwd=audit.ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("this folder has no git history")
+    found = audit.ages(datetime.now(UTC).date() + timedelta(days=1000))
+    assert "django" in audit.pins([pin for _, pin in found])
+    days = [days for days, _ in found]
+    assert min(days) >= 999 and days == sorted(days, reverse=True)
 
 
 @pytest.mark.parametrize(
