@@ -246,6 +246,38 @@ def test_a_stopped_stockroom_is_backed_up_with_its_brokers(
     assert not any("not in it" in line for line in said)
 
 
+def make(var_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As at a terminal, with the virtual environment of these tests."""
+    venv = Path(sys.prefix)
+    command = ["make", f"VENV={venv}", "-o", str(venv / ".installed"), *arguments]
+    environment = {**ENVIRONMENT, "STOCKROOM_VAR": str(var_dir)}
+    return subprocess.run(
+        command,
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_make_backs_up_restores_and_asks(backed_up: dict[str, Any], engine_folder: Path) -> None:
+    out, fresh = engine_folder / "out", engine_folder / "var"
+    made = make(backed_up["folder"] / "var", "backup", f"TO={out}")
+    assert made.returncode == 0, made.stderr
+    (path,) = out.glob("*.tar")
+    assert "Which? make restore FILE=" in make(fresh, "restore").stdout
+    restored = make(fresh, "restore", f"FILE={path}")
+    assert restored.returncode == 0, restored.stderr
+    again = make(fresh, "restore", f"FILE={path}")
+    assert again.returncode != 0 and "FORCE=1 replaces it." in again.stderr
+    assert "--force" in make(fresh, "-n", "restore", f"FILE={path}", "FORCE=1").stdout
+    with stack(fresh) as running:
+        found = rows(running.environment["DATABASE_URL"])
+    # `rows` takes a number each time, also of the one that was backed up.
+    assert {**found, "next id": 0} == {**backed_up["rows"], "next id": 0}
+
+
 @pytest.mark.parametrize(
     "others",
     [
