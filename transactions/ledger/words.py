@@ -11,10 +11,12 @@ REASONS = {  # of rejects: those of messages.py and inbox.py
     "not_utf8": "not UTF-8",
     "not_json": "not JSON",
     "not_object": "not an object",
+    "duplicate_key": "a key twice",
     "missing_field": "field missing",
     "bad_id": "bad id",
     "bad_value": "bad value",
     "unknown_provider": "unknown provider",
+    "refused_by_table": "refused by the table",
 }
 STATES = {  # of instances: words, and the kind of their tag
     "leading": ("leads", ""),

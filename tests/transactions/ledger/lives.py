@@ -10,7 +10,6 @@ import psycopg2
 from tests.services.waiting import until
 from transactions.ledger.engine import intake
 from transactions.ledger.engine.intake import Held, Intake
-from transactions.ledger.engine.tables import Numbers
 
 # Looks at a queue that has nothing more for it, until it ends by itself.
 QUIET_STEPS = 5
@@ -117,7 +116,7 @@ class Lives:
         try:
             channel, _ = intake.declare(connection, self._queue)
             return connection, Intake(
-                *(SteppedChannel(channel, steps), self._queue, database, Numbers()),
+                *(SteppedChannel(channel, steps), self._queue, database),
                 connect=lambda: intake.connect(self._amqp_url),
                 batch=self.batch,
             )

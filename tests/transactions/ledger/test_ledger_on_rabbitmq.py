@@ -26,7 +26,6 @@ from tests.transactions.ledger.stage import (
 )
 from transactions.ledger.engine import intake, tables
 from transactions.ledger.engine.intake import Held, Intake, NotInserted
-from transactions.ledger.engine.tables import Numbers
 
 SEED = 20261122
 SAMPLE = len(oracle.SAMPLE_TRANSACTIONS)
@@ -231,7 +230,7 @@ def intakes(sample: LedgerStage, connect: Callable[[], Any]) -> Iterator[Callabl
 def intake_on(connection: Any, stage: LedgerStage, database: Any, **options: Any) -> Intake:
     channel, _ = intake.declare(connection, stage.queue.name)
     return Intake(
-        *(channel, stage.queue.name, database, Numbers()),
+        *(channel, stage.queue.name, database),
         connect=lambda: intake.connect(stage.queue.url),
         **options,
     )

@@ -17,6 +17,7 @@ REASONS = {
     "not_utf8",
     "not_json",
     "not_object",
+    "duplicate_key",
     "missing_field",
     "bad_id",
     "bad_value",
@@ -68,6 +69,10 @@ def test_numbers_are_exact_as_numbers_and_as_text(
         (b'"text"', "not_object"),
         (b"NaN", "not_object"),
         (b"600", "not_object"),
+        (b'{"id": 1, "value": 100, "value": 900}', "duplicate_key"),
+        (b'{"id": 1, "id": 1, "value": 100}', "duplicate_key"),
+        (b'{"id": 1, "value": 100, "valu\\u0065": 100}', "duplicate_key"),
+        (b'{"id": 1, "value": 100, "\\ud800\\u0000": 1, "\\ud800\\u0000": 1}', "duplicate_key"),
         (b"{}", "missing_field"),
         (b'{"id": 1}', "missing_field"),
         (b'{"value": 1}', "missing_field"),
@@ -75,6 +80,10 @@ def test_numbers_are_exact_as_numbers_and_as_text(
         (body(None), "bad_id"),
         (body(True), "bad_id"),
         (body(1.5), "bad_id"),
+        (b'{"id": 1.00000000000000000001, "value": 1}', "bad_id"),
+        (b'{"id": 1e0, "value": 1}', "bad_id"),
+        (body("1."), "bad_id"),
+        (body(".0"), "bad_id"),
         (body("one"), "bad_id"),
         (body(""), "bad_id"),
         (body("1 2"), "bad_id"),
@@ -89,6 +98,9 @@ def test_numbers_are_exact_as_numbers_and_as_text(
         (body(1, ""), "bad_value"),
         (body(1, "much"), "bad_value"),
         (body(1, "1,5"), "bad_value"),
+        (body(1, ".5"), "bad_value"),
+        (body(1, "5."), "bad_value"),
+        (body(1, "+5"), "bad_value"),
         (body(1, "1_000"), "bad_value"),
         (body(1, "0x10"), "bad_value"),
         (body(1, "\u0661"), "bad_value"),
@@ -125,6 +137,10 @@ def test_it_says_why_it_refuses(given_: bytes, reason: str) -> None:
         (body(1, 600, at="2026-11-22", extra={"a": [1]}), (1, "600")),
         (b' \n{"value":-1.50,"id":"2"}\t', (2, "-1.50")),
         (body(" 7 ", " 0.10 "), (7, "0.10")),
+        (body(1.0), (1, "600")),
+        (body(" -7.00 "), (-7, "600")),
+        (b'{"id": 123456789012345678.0, "value": 600}', (123456789012345678, "600")),
+        (b'{"id": 1, "value": 600, "more": {"id": 2, "id": 3}}', (1, "600")),
         (b'{"id": 1, "value": %s.%s}' % (b"9" * 100, b"1" * 100), (1, "9" * 100 + "." + "1" * 100)),
         (b'{"id": 1, "value": 600, "note": "\\ud800"}', (1, "600")),
         ('{"id": 1, "value": 600, "note": "\N{SNOWMAN}"}'.encode(), (1, "600")),
@@ -133,6 +149,22 @@ def test_it_says_why_it_refuses(given_: bytes, reason: str) -> None:
 )
 def test_it_takes_what_is_well_formed(given_: bytes, found: tuple[int, str]) -> None:
     assert messages.read(given_) == Transaction(found[0], Decimal(found[1]))
+
+
+def test_it_says_which_key_is_given_twice() -> None:
+    found = messages.read(b'{"id": 1, "value": 100, "value": 900}')
+
+    assert found == Refusal("duplicate_key", "'value' is given twice")
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"id":', "}")])
+def test_it_says_something_however_deep_its_fields_are(begin: str, end: str) -> None:
+    """What can just be read may be too deep to be shown."""
+    for depth in range(1, 1_100):
+        given_ = f'{{"id": {depth * begin}1{depth * end}, "value": 1}}'.encode()
+        found = messages.read(given_)
+        assert isinstance(found, Refusal)
+        assert found.reason in ("bad_id", "not_json")
 
 
 JSON = st.recursive(

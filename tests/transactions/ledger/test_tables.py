@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
+import psycopg2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,38 @@ def test_it_says_what_is_wrong_with_them(connection: Any, change: str, says: str
     run(connection, change)
     with pytest.raises(Unready, match=says):
         adopt(connection)
+
+
+def test_what_is_held_stays_as_it_is_and_takes_rows_of_others(
+    connection: Any, connect: Callable[[], Any]
+) -> None:
+    make_tables(connection)
+    others = connect()
+    run(others, "SET lock_timeout = '100ms'")
+    with connection, connection.cursor() as cursor:
+        assert tables.adopt(cursor, hold=True) == Numbers()
+        for change in (
+            "ALTER TABLE historical_transactions ALTER transaction_value TYPE integer",
+            "ALTER TABLE historical_transactions ALTER id DROP DEFAULT",
+            "DROP TABLE historical_transactions",
+            "ALTER TABLE initial_data RENAME id TO number",
+        ):
+            with pytest.raises(psycopg2.errors.LockNotAvailable):
+                run(others, change)
+        run(others, INSERT)
+    run(others, "ALTER TABLE historical_transactions ALTER transaction_value TYPE integer")
+
+
+@pytest.mark.parametrize("table", ["historical_transactions", "initial_data"])
+def test_what_is_not_there_can_not_be_held(connection: Any, table: str) -> None:
+    make_tables(connection)
+    run(connection, f"DROP TABLE {table} CASCADE")
+    with (
+        pytest.raises(tables.Missing, match="is missing: the producer"),
+        connection,
+        connection.cursor() as cursor,
+    ):
+        tables.adopt(cursor, hold=True)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from .inbox import Inserted
 from .intake import Held, Intake, NotInserted
 from .leadership import NotLeading
 from .minute_thread import MinuteThread
-from .tables import Missing, Numbers, Unready
+from .tables import Missing, Unready
 
 logger = logging.getLogger(__name__)
 
@@ -66,15 +66,14 @@ class LedgerConsumer:
                         database.close()
 
     def _lead(self, stop: threading.Event, database: Any) -> None:
-        numbers = self._adopt(stop, database)
-        if numbers is None:
+        if not self._adopt(stop, database):
             return
         urls = settings.LEDGER_DATABASE_URL, settings.KEYDB_URL
         with MinuteThread(*urls) as self._minutes:
             while not stop.is_set():
                 leadership.sign(database)
                 try:
-                    self._take_in(stop, database, numbers)
+                    self._take_in(stop, database)
                 except (Held, *BROKER_ERRORS) as error:
                     self._say_and_wait(error, stop)
                 except psycopg2.Error as error:
@@ -83,26 +82,26 @@ class LedgerConsumer:
                     # It refuses what is asked, not us: balances go on.
                     self._say_and_wait(error, stop)
 
-    def _adopt(self, stop: threading.Event, database: Any) -> Numbers | None:
-        """Wait for the tables of others; None where told to stop."""
+    def _adopt(self, stop: threading.Event, database: Any) -> bool:
+        """Wait for the tables of others; False where told to stop."""
         tables.make_ours(database)
         while not stop.is_set():
             try:
                 with database, database.cursor() as cursor:
-                    numbers = tables.adopt(cursor)
+                    tables.adopt(cursor)
                     if tables.begin_anew_where_it_is_another(cursor):
                         logger.warning(
                             "ledger: historical_transactions is another table, summed anew"
                         )
                 self._in_use = True
-                return numbers
+                return True
             except Unready as error:
                 self._in_use = not isinstance(error, Missing)
                 self._say(str(error))
                 stop.wait(LONGEST_WAIT_SECONDS)
-        return None
+        return False
 
-    def _take_in(self, stop: threading.Event, database: Any, numbers: Numbers) -> None:
+    def _take_in(self, stop: threading.Event, database: Any) -> None:
         if not settings.AMQP_URL:
             self._say("the address of RabbitMQ: set AMQP_URL")
             stop.wait(LONGEST_WAIT_SECONDS)
@@ -115,7 +114,7 @@ class LedgerConsumer:
                 logger.warning("ledger: queue %s is of another kind: %s", queue, other_kind)
                 self._other_kind = other_kind
             session = Intake(
-                *(channel, queue, database, numbers),
+                *(channel, queue, database),
                 connect=lambda: intake.connect(settings.AMQP_URL),
                 batch=settings.LEDGER_BATCH,
             )

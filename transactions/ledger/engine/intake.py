@@ -13,10 +13,10 @@ import pika
 import pika.exceptions
 import psycopg2
 
-from . import headers, inbox
+from . import headers, inbox, tables
 from .inbox import Inserted, Kept, Message
 from .receipts import Receipt, Receipts
-from .tables import Numbers, Unready
+from .tables import Unready
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,6 @@ class Intake:
         channel: Any,
         queue: str,
         database: Any,
-        numbers: Numbers,
         *,
         connect: Callable[[], Any],
         batch: int = BATCH,
@@ -77,7 +76,7 @@ class Intake:
         opens another one to RabbitMQ. Raises what both raise, and Held.
         """
         self._channel, self._queue, self._database = channel, queue, database
-        self._numbers, self._batch = numbers, batch
+        self._batch = batch
         self._arrived: list[Arrival] = []
         self._first_at = self._last_at = time.monotonic()
         self._without_since: float | None = None
@@ -163,7 +162,9 @@ class Intake:
         batch = [each.message for each in self._arrived[: self._batch]]
         with self._database, self._database.cursor() as cursor:
             try:
-                inserted = inbox.insert(cursor, batch, self._numbers, receipt.name)
+                # Anew for each: what a column can't keep any more PostgreSQL rounds in silence.
+                numbers = tables.adopt(cursor, hold=True)
+                inserted = inbox.insert(cursor, batch, numbers, receipt.name)
             except (psycopg2.Error, Unready) as error:
                 # Before the commit: nothing is there. Of a commit that fails only the receipt
                 # tells, to the next intake.

@@ -5,6 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg2
+
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 # Two that begin at the same moment must not make the same tables.
 SCHEMA_LOCK = 5_061_910_001
@@ -29,6 +31,13 @@ FROM pg_class c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.oid = ANY(ARRAY[to_regclass('initial_data'), to_regclass('historical_transactions')])
 """
+# Whoever alters or drops them waits. In the order of an insert, which looks at its providers first;
+# ONLY, since partitions are altered through what they are parts of.
+HOLD = """
+LOCK TABLE ONLY initial_data IN ACCESS SHARE MODE;
+LOCK TABLE ONLY historical_transactions IN ROW EXCLUSIVE MODE;
+"""
+MADE_BY = "the producer makes it, or `manage.py seed_ledger`"
 # Only forwards, and only as far as there is an id left behind it.
 MOVE_SEQUENCE = """
 SELECT setval(s.seqrelid, h.highest)
@@ -116,20 +125,23 @@ def _as_floating(value: Decimal, digits: int) -> Decimal:
     return Decimal(f"{stored:.{digits}g}")
 
 
-def adopt(cursor: Any) -> Numbers:
+def adopt(cursor: Any, *, hold: bool = False) -> Numbers:
     """Look at the tables of the specification; what transaction_value keeps.
 
-    Raises Unready where they are missing or not as they should be.
+    `hold`: they stay so until the transaction ends. Raises Unready where they are missing or not
+    as they should be.
     """
-    cursor.execute(FIND)
+    try:
+        cursor.execute(HOLD + FIND if hold else FIND)
+    except psycopg2.errors.UndefinedTable:
+        words = "table initial_data or historical_transactions is missing"
+        raise Missing(f"{words}: {MADE_BY}") from None
     found: dict[str, dict[str, tuple[str, int, bool]]] = {}
     for table, column, kind, modifier, default in cursor.fetchall():
         found.setdefault(table, {})[column] = (kind, modifier, default)
     for table, wanted in COLUMNS.items():
         if table not in found:
-            raise Missing(
-                f"table {table} is missing: the producer makes it, or `manage.py seed_ledger`"
-            )
+            raise Missing(f"table {table} is missing: {MADE_BY}")
         for column in wanted:
             if column not in found[table]:
                 raise Unready(f"table {table} has no column {column}")
