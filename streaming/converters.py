@@ -4,7 +4,7 @@ import re
 
 from django.urls import register_converter
 
-STOCK_NAME = r"[A-Za-z][A-Za-z0-9._-]{0,63}"  # as in streaming/prices/rows.py, in any case
+STOCK_NAME = r"[A-Za-z0-9^][A-Za-z0-9._-]{0,63}"  # as in streaming/prices/rows.py, in any case
 STOCK_CODE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}"
 
 

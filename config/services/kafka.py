@@ -38,6 +38,8 @@ SETTINGS = {
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "offsets.topic.num.partitions": "5",
     "offsets.topic.replication.factor": "1",
+    # 30 days: a consumer that was stopped for longer than the 7 of Kafka's own knows its place.
+    "offsets.retention.minutes": "43200",
     "transaction.state.log.num.partitions": "5",
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",

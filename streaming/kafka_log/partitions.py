@@ -1,4 +1,7 @@
-"""Which partition a key belongs to: as every Kafka client decides it (murmur2)."""
+"""Which partition murmur2 puts a key into, as Java's and kafka-python's producers do by default.
+
+Others decide otherwise: librdkafka's default is CRC32 (`partitioner=consistent_random`).
+"""
 
 from functools import lru_cache
 

@@ -4,18 +4,20 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from .price import LENGTH, in_full
+
 FIELDS = ("time", "stock", "price")
 MAX_BYTES = 64 * 1024
-# Names are keys of Redis, where the users of BuyStock live too.
-NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
-# So does Celery's broker, unless PRICES_REDIS_URL leads elsewhere: the queues of config/celery.py,
-# those of consumers by their beginning, and what kombu keeps of messages under way.
+# Names are keys of Redis, where the users of BuyStock live too. Other keys of ours have a colon.
+# A digit comes first in 600519, a ^ in ^gspc.
+NAME = re.compile(r"[a-z0-9^][a-z0-9._-]{0,63}")
+# Celery's broker has its keys there too, unless PRICES_REDIS_URL leads elsewhere: the queues of
+# config/celery.py, those of consumers by their beginning, and what kombu keeps of messages.
 USER_OR_CONSUMER = re.compile(r"user[0-9]|consumer\.")
 BROKERS = frozenset(
     {"default", "imports", "performance", "unacked", "unacked_index", "unacked_mutex"}
 )
 TIME = re.compile(r"([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]", re.ASCII)
-PRICE = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?")
 # The file's SHA-256, and what --again puts behind it.
 SOURCE = re.compile(rb"[0-9a-f]{64}(#[0-9a-f]{1,32})?")
 NUMBER = re.compile(rb"[1-9][0-9]{0,14}")
@@ -126,8 +128,8 @@ def _name(stock: str) -> str | Refusal:
     if not NAME.fullmatch(name) or not stock.strip().isascii():
         return Refusal(
             "bad_stock",
-            f"stock {_shown(stock)}: a name begins with a letter and goes on with at most 63 "
-            "letters, digits, dots, underscores or hyphens",
+            f"stock {_shown(stock)}: a name begins with a letter, a digit or ^ and goes on with at "
+            "most 63 letters, digits, dots, underscores or hyphens",
         )
     if name in BROKERS or USER_OR_CONSUMER.match(name):
         whose = "users" if name.startswith("user") else "Celery's queues"
@@ -139,18 +141,15 @@ def _price(text: str) -> str | Refusal:
     text = text.strip()
     if not text:
         return ""
-    found = PRICE.fullmatch(text)
-    if found is None:
-        if text[0] == "-" and PRICE.fullmatch(text[1:]):
-            return Refusal("negative_price", f"price {_shown(text)} is negative")
-        return Refusal(
-            "bad_price",
-            f"price {_shown(text)} is not a number of at most 12 digits and 6 behind the point",
-        )
-    whole, fraction = found.groups()
-    whole = whole.lstrip("0") or "0"
-    fraction = (fraction or "").rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
+    full = in_full(text)
+    if full is not None:
+        return full
+    if text[0] == "-" and in_full(text[1:]) is not None:
+        return Refusal("negative_price", f"price {_shown(text)} is negative")
+    return Refusal(
+        "bad_price",
+        f"price {_shown(text)} is not a number of at most {LENGTH} characters",
+    )
 
 
 class _Object(tuple[tuple[str, Any], ...]):

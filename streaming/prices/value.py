@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from math import isinf
 from typing import Any, NamedTuple, NoReturn, Self
 
+from .price import LENGTH
+
 TIME = re.compile(r"[0-9:]{1,8}")
-PRICE_LENGTH = 40
 MIDDLE = '],"price":['  # between the two lists
 SHOWN = 80
 
@@ -118,7 +119,7 @@ def _time(found: Any) -> str:
 def _price(found: Any) -> str:
     if found is None or found == "":
         return ""
-    if type(found) is not _Number or len(found) > PRICE_LENGTH or isinf(float(found)):
+    if type(found) is not _Number or len(found) > LENGTH or isinf(float(found)):
         raise NotAStock(f"price {_shown(found)} is no number, or too large")
     return str(found)
 

@@ -14,23 +14,21 @@ from typing import Any
 
 from config.memory import set_aside
 from streaming.kafka_log.membership import Group, Polled
-from streaming.kafka_log.reader import Reader
 from streaming.kafka_log.transactions import Message, Transactions
 
-from . import recovery
+from . import recovery, searching
 from .letters import Letters
 from .messages import Refusal
 from .options import Options
 from .ownership import Owned
 from .partition import Halt, Output, PartitionState
 from .preparation import TopicWarning, prepare
+from .strays import Strays
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 JOIN_POLL_SECONDS = 1.0
-# How many records back a base for a search by time is looked for.
-LOOK_BACK = 1_000
 RECENT_REFUSALS = 20
 # How often the ends of the partitions are asked for, which also shows that Kafka answers.
 LOOK_SECONDS = 2.0
@@ -160,6 +158,7 @@ class Loop:
             ):
                 kept.append(number)
                 owned.state.check_keys = self._check_keys
+                owned.state.strays.recount(self.partition_count)
             else:
                 self.owned.pop(number, None)
                 owned = self.owned[number] = self._begin(number, committed, first, end)
@@ -184,7 +183,8 @@ class Loop:
     def _begin(self, number: int, committed: tuple[int, str] | None, first: int, end: int) -> Owned:
         limits = self.options.limits
         needed = limits.window_seconds + limits.lateness_seconds
-        plan = recovery.plan(committed, first, end, needed)
+        put_out = committed is None and searching.put_out_already(self.options, number, first, end)
+        plan = recovery.plan(committed, first, end, needed, put_out=put_out)
         if isinstance(plan, recovery.Impossible):
             logger.error("partition %d is halted: %s", number, plan.detail)
             halt = Halt(plan.offset, plan.reason, plan.detail)
@@ -192,7 +192,9 @@ class Loop:
             return Owned(number, state, plan.offset, plan.offset, plan.offset, halted=halt)
         seek_to, notice = plan.seek_to, plan.notice
         if plan.by_time:
-            seek_to = self._offset_by_time(number, first, plan.live_from, end)
+            seek_to = searching.offset_by_time(
+                self.group, self.options, number, first, plan.live_from, end
+            )
             why = "the offset was set by something else, or the window is longer now"
             notice = notice or f"the window is looked for by time from offset {seek_to}: {why}"
         if notice:
@@ -201,23 +203,9 @@ class Loop:
             logger.info(
                 "partition %d: reads %d to %d again for its window", number, seek_to, plan.live_from
             )
-        state = PartitionState(limits, start=plan.start, check_keys=self._check_keys)
+        strays = Strays(number, self.partition_count)
+        state = PartitionState(limits, start=plan.start, check_keys=self._check_keys, strays=strays)
         return Owned(number, state, seek_to, plan.live_from, seek_to, notice=notice)
-
-    def _offset_by_time(self, number: int, first: int, live_from: int, end: int) -> int:
-        """Where the window of the record at `live_from` begins by the broker's timestamps."""
-        limits = self.options.limits
-        reach = limits.window_seconds + limits.lateness_seconds + limits.max_skew_seconds
-        topic = self.options.input_topic
-        with Reader() as reader:
-            here = next(reader.read(topic, number, live_from, end), None)
-            if here is None:
-                back = reader.read(topic, number, max(first, live_from - LOOK_BACK), live_from)
-                here = max(back, key=lambda record: record.timestamp_ms, default=None)
-        if here is None:
-            return live_from
-        found = self.group.offset_at(number, here.timestamp_ms - round(reach * 1000))
-        return live_from if found is None else max(first, min(found, live_from))
 
     def _look_at_ends(self, *, idle: bool) -> bool:
         """Whether it was time to look."""
@@ -281,6 +269,8 @@ class Loop:
                 continue
             replayed_to = owned.position if owned.replaying else None
             halt = owned.take(records)
+            if words := owned.state.strays.news():
+                logger.warning("partition %d: %s", number, words)
             if halt is not None:
                 halts.append((owned, halt))
             if owned.taken:

@@ -14,6 +14,9 @@ ADVICE = {
     "`manage.py rekey_sales`; SALES_ACCEPT_KEYS=1 goes on with what is there.",
     "offset_past_end": "Decide where to begin, stop all instances, and set the group's offsets "
     "with `kafka-consumer-groups.sh --reset-offsets`.",
+    "no_offset": "Stop all instances, and set the group's offsets with `kafka-consumer-groups.sh "
+    "--reset-offsets`: `--to-datetime` or `--to-offset` where it had come to, `--to-earliest` to "
+    "have all put out again.",
 }
 
 

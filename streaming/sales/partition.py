@@ -14,6 +14,7 @@ from .checkpoint import Checkpoint
 from .limits import Limits
 from .messages import Refusal, parse, shown
 from .segments import NONE, RECORDS, Segment, Segments
+from .strays import Strays
 from .window import KeyWindow
 
 # Measured with tracemalloc, see size_bytes().
@@ -66,7 +67,8 @@ class PartitionState:
     """Takes the records of a partition in the order of their offsets.
 
     With `start` it expects the records from start.replay_from on, by absorb() up to the committed
-    offset. `check_keys`: the topic has several partitions, so a StockCode must keep its key.
+    offset. `check_keys`: the topic has several partitions, so a StockCode must keep its key, and
+    `strays` keeps those whose key belongs elsewhere.
     `events` and `keys` are what is held, `accepted` and `refused` what take() decided.
     """
 
@@ -76,10 +78,12 @@ class PartitionState:
         *,
         start: Checkpoint | None = None,
         check_keys: bool = False,
+        strays: Strays | None = None,
         segment_records: int = RECORDS,
     ) -> None:
         self.limits = limits
         self.check_keys = check_keys
+        self.strays = strays or Strays()
         self.next_offset: int | None = None
         self.events = self.accepted = self.refused = 0
         self._watermark = NONE
@@ -152,6 +156,7 @@ class PartitionState:
         accepted = refused = freed = 0
         halt = None
         check_keys = self.check_keys and outcomes is not None
+        strays = self.strays if self.check_keys else None
         for record in part:
             sale = parse(record.value)
             if isinstance(sale, Refusal):
@@ -182,6 +187,8 @@ class PartitionState:
                 window = windows[code] = KeyWindow(code)
                 segment.codes.append(code)
             if key != window.record_key:
+                if strays is not None and key is not None:
+                    strays.look(code, key)
                 if key == window.key:
                     window.record_key = window.key
                 else:
@@ -222,6 +229,7 @@ class PartitionState:
             if last < keep:
                 self.events -= len(window.times)
                 del self._windows[code]
+                self.strays.forget(code)
             else:
                 self.events -= window.free(keep)
                 self._segments.look_again(code, last)

@@ -8,7 +8,7 @@ from .checkpoint import Checkpoint
 class Plan(NamedTuple):
     """Read from `seek_to`, silently below `live_from`, with outputs from there on.
 
-    `live_from` is None where nothing was ever committed: everything is new. `by_time`: the
+    Where nothing was ever committed everything is new. `by_time`: the
     committed text doesn't say where the window begins, so look for an offset by time and put it
     into `seek_to`, which is `live_from` so far.
     """
@@ -29,15 +29,30 @@ class Impossible(NamedTuple):
 
 
 def plan(
-    committed: tuple[int, str] | None, first: int, end: int, kept_seconds: float
+    committed: tuple[int, str] | None,
+    first: int,
+    end: int,
+    kept_seconds: float,
+    *,
+    put_out: bool = False,
 ) -> Plan | Impossible:
     """What to do with a partition whose records are `first` to below `end`.
 
     `committed` is the group's next offset and the text beside it, `kept_seconds` how far the state
-    has to reach back behind the watermark (window + lateness).
+    has to reach back behind the watermark (window + lateness). `put_out`: nothing is committed, but
+    there are outputs of these records.
     """
     if committed is None:
-        return Plan(first, first)
+        if not put_out:
+            return Plan(first, first)
+        return Impossible(
+            first,
+            "no_offset",
+            "the group has no position here, but the output topic has results of these sales: from "
+            f"offset {first} on they would be put out a second time. Its offsets have expired "
+            "(offsets.retention.minutes) or were deleted, or the group or its input topic is "
+            "another one than before",
+        )
     offset, text = committed
     if offset > end:
         return Impossible(

@@ -17,7 +17,7 @@ VERSION = 1
 TOP = 50
 CURVE_POINTS = 120
 REFUSED_CHARACTERS = 200
-SHARED_KEYS = 5
+SHARED_KEYS = STRAYS = 5
 NOT_JOINED = "the group to be joined: instances come or go, or Kafka does not answer"
 
 
@@ -50,6 +50,7 @@ def snapshot(
                 for each in owned
                 if each.notice
             ),
+            *_strays(owned),
             *_shared_keys(loop, owned),
         ],
         "top": _top(owned),
@@ -141,6 +142,15 @@ def _partition(loop: Loop, owned: Owned) -> dict[str, Any]:
             "advice": ADVICE[halted.reason],
         },
     }
+
+
+def _strays(owned: list[Owned]) -> list[dict[str, str]]:
+    found = [(each.number, each.state.strays.notice()) for each in owned]
+    told = [(number, words) for number, words in found if words]
+    return [
+        {"code": "partitioner", "words": f"Partition {number}: {words}."}
+        for number, words in told[:STRAYS]
+    ]
 
 
 def _shared_keys(loop: Loop, owned: list[Owned]) -> list[dict[str, str]]:

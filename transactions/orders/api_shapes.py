@@ -23,7 +23,7 @@ FOLLOW = "Where the page begins: follow `next` as it is."
 BAD_USER = (
     "Write a user's name as in user1: `user`, a digit, then small letters, digits, dots, - or _."
 )
-BAD_STOCK = "Write a stock's name as in stock1: a letter, then letters and digits."
+BAD_STOCK = "Write a stock's name as in stock1: letters, digits, `.`, `_`, `-`; `^` may come first."
 BAD_WAIT = f"Write seconds, a number from 0 to {MOST_SECONDS:g}."
 SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?")
 

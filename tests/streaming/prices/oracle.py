@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 BYTES_OF_A_MESSAGE = 64 * 1024
-NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}", re.ASCII)
-DIGITS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?", re.ASCII)
+NAME = re.compile(r"[a-z0-9^][a-z0-9._-]{0,63}", re.ASCII)
+NUMBER = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
 BROKERS = {"default", "imports", "performance", "unacked", "unacked_index", "unacked_mutex"}
 FIELDS = {"time", "stock", "price"}
 
@@ -122,13 +122,30 @@ def _price(given: object) -> str:
         return ""
     if not isinstance(given, str):
         raise Refused("bad_price")
-    found = DIGITS.fullmatch(given)
-    if not found:
-        if DIGITS.fullmatch(given[1:]) and given[0] == "-":
+    full = _in_full(given)
+    if full is None:
+        if given[0] == "-" and _in_full(given[1:]) is not None:
             raise Refused("negative_price")
         raise Refused("bad_price", *(["negative_price"] if given.startswith("-") else []))
-    whole, fraction = str(int(found[1])), (found[2] or "").rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
+    return full
+
+
+def _in_full(given: str) -> str | None:
+    """By moving digits over the point, one at a time; None for more than 40 characters."""
+    found = NUMBER.fullmatch(given)
+    if not found or len(given) > 40:
+        return None
+    whole, fraction, exponent = found[1], found[2] or "", int(found[3] or 0)
+    if abs(exponent) > 100:
+        return None
+    for _ in range(abs(exponent)):
+        if exponent > 0:
+            whole, fraction = whole + (fraction[:1] or "0"), fraction[1:]
+        else:
+            whole, fraction = whole[:-1], (whole[-1:] or "0") + fraction
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    full = f"{whole}.{fraction}" if fraction else whole
+    return full if len(full) <= 40 else None
 
 
 # Redis

@@ -17,7 +17,24 @@ DIGITS = st.text("0123456789", min_size=1, max_size=14)
 NAMES = st.one_of(
     st.from_regex(r"[a-zA-Z][a-zA-Z0-9._-]{0,70}", fullmatch=True),
     st.from_regex(r"(user|USER|User)[0-9a-z]?[0-9]{0,2}", fullmatch=True),
-    st.sampled_from(["stock1", "Stock1", " STOCK1\t", "", " ", "1stock", "a", "user", "user1"]),
+    st.sampled_from(
+        [
+            "stock1",
+            "Stock1",
+            " STOCK1\t",
+            "",
+            " ",
+            "1stock",
+            "600519",
+            "^GSPC",
+            "^",
+            ".a",
+            "a^",
+            "a",
+            "user",
+            "user1",
+        ]
+    ),
     st.sampled_from(["default", "Imports", "unacked_index", "consumer.sales", "consumer", "unack"]),
     st.text(max_size=6),
 )
@@ -165,6 +182,8 @@ def _with(**fields: object) -> bytes:
         (_with(stock="stöck"), "bad_stock"),
         (_with(stock="stock:3"), "bad_stock"),
         (_with(stock="a" * 65), "bad_stock"),
+        (_with(stock=".t"), "bad_stock"),
+        (_with(stock="g^spc"), "bad_stock"),
         (_with(stock="User1"), "bad_stock"),
         (_with(stock="user1x"), "bad_stock"),
         (_with(time=90006), "bad_time"),
@@ -175,15 +194,17 @@ def _with(**fields: object) -> bytes:
         (_with(time="240000"), "bad_time"),
         (_with(time=None), "bad_time"),
         (_with(price="much"), "bad_price"),
-        (_with(price="1e3"), "bad_price"),
-        (_with(price=1e22), "bad_price"),
-        (_with(price="1234567890123"), "bad_price"),
-        (_with(price="1.1234567"), "bad_price"),
+        (_with(price="1e"), "bad_price"),
+        (_with(price=1e40), "bad_price"),  # 41 digits in full
+        (_with(price="1e-39"), "bad_price"),
+        (_with(price="0." + "1" * 39), "bad_price"),
+        (_with(price="1e99999999999999999999"), "bad_price"),
         (_with(price=True), "bad_price"),
         (_with(price=[1]), "bad_price"),
         (_with(price=float("nan")), "bad_price"),
         (_with(price=-1), "negative_price"),
         (_with(price="-0.5"), "negative_price"),
+        (_with(price=-1.5e-7), "negative_price"),
     ],
 )
 def test_each_reason(value: bytes | None, reason: str) -> None:
@@ -208,6 +229,14 @@ def test_each_reason(value: bytes | None, reason: str) -> None:
         (b"0.000001", "0.000001"),
         # More digits than a float has.
         (b"123456789012.123456", "123456789012.123456"),
+        (b"12345678901234567.1234567890123456789", "12345678901234567.1234567890123456789"),
+        # As producers with floats write them.
+        (b"101.10000000000001", "101.10000000000001"),
+        (b"1.5e2", "150"),
+        (b'"1.50E+2"', "150"),
+        (b"1e-05", "0.00001"),
+        (b"1e39", "1" + "0" * 39),
+        (b"0e5", "0"),
     ],
 )
 def test_each_kind_of_price(price: bytes, token: str) -> None:
@@ -233,6 +262,7 @@ def test_what_the_broker_keeps_is_no_stock() -> None:
 
 NAMES_NEAR = ["a", "A" + "b" * 63, "stock.1_a-b", "users", "user.1", "user-1"]
 NAMES_NEAR += ["consumer", "consumers.a", "default.1", "unacked2"]
+NAMES_NEAR += ["7203.T", "600519", "^GSPC", "1"]
 
 
 @pytest.mark.parametrize("name", NAMES_NEAR)

@@ -96,7 +96,7 @@ def test_other_lines_are_refused_and_the_rest_goes_in(
         ("SET stock1 'x'", "stock1 is no stock: it is no JSON"),
         ("""SET stock1 '{"time": ["090006"], "price": []}'""", "1 times, but 0 prices"),
         ("""SET Stock1 '{"time": [], "price": []}'""", "not written in small letters"),
-        ("""SET 1 '{"time": [], "price": []}'""", "a name begins with a letter"),
+        ("""SET .1 '{"time": [], "price": []}'""", "a name begins with a letter"),
         ("""SET prices:stocks '{"time": [], "price": []}'""", "a name begins with a letter"),
         ("""SET imports '{"time": [], "price": []}'""", "those of Celery's queues"),
         ("SET user1 'x'", "no JSON"),

@@ -3,6 +3,7 @@
 import pytest
 
 from streaming.sales.checkpoint import Checkpoint
+from streaming.sales.ownership import ADVICE
 from streaming.sales.recovery import Impossible, Plan, plan
 
 KEPT = 1200.0
@@ -12,6 +13,13 @@ CHECKPOINT = Checkpoint(400, 1674744306.25, KEPT)
 def test_a_group_that_never_committed_reads_everything_as_new():
     assert plan(None, 0, 50, KEPT) == Plan(0, 0)
     assert plan(None, 30, 50, KEPT) == Plan(30, 30)
+
+
+def test_a_lost_position_is_for_an_operator_where_there_are_outputs_already():
+    found = plan(None, 30, 50, KEPT, put_out=True)
+    assert isinstance(found, Impossible)
+    assert (found.offset, found.reason) == (30, "no_offset")
+    assert "offset 30" in found.detail and found.reason in ADVICE
 
 
 def test_the_window_is_read_again_silently():
