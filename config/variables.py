@@ -267,6 +267,7 @@ try:
         "OPERATIONS_STALLED_SECONDS", 60.0, validate=Range(1, DAY_SECONDS)
     )
     # What is a problem: config/operations/limits.py
+    OPERATIONS_RETIRED_ROLES = env.list("OPERATIONS_RETIRED_ROLES", [])
     OPERATIONS_MAX_LAG = env.int("OPERATIONS_MAX_LAG", 10_000, validate=Range(1, 1_000_000_000))
     OPERATIONS_MAX_QUEUE_AGE_SECONDS = env.float(
         "OPERATIONS_MAX_QUEUE_AGE_SECONDS", 60.0, validate=Range(1, DAY_SECONDS)

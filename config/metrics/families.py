@@ -166,7 +166,11 @@ def _work(sample: Sample) -> Iterator[Metric]:
         ("performance_run_seconds", "How long it took.", "seconds"),
         ("performance_calculated", "Stocks that it calculated.", "calculated"),
         ("performance_failed", "Stocks that it could not.", "failed"),
-        ("performance_missed", "1 where the last full minute has none.", "missed"),
+        (
+            "performance_missed",
+            "1 where stocks wait and the last full minute came to nothing.",
+            "missed",
+        ),
     ):
         yield _one(name, text, performance.get(field))
     orders = _read(sample, "orders") or {}

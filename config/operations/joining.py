@@ -9,8 +9,6 @@ from typing import Any
 Sample = dict[str, Any]
 Row = dict[str, Any]
 REJECTS_ORDER = ("imports", "stock sync", "sales", "prices", "ledger", "webhooks")
-# A role that nothing was heard of for so long is not missed any more.
-ROLES_KEPT_SECONDS = 24 * 3600.0
 PLACES_MOST = 100  # of instances, the last that were heard of
 ENDED = ("stopped", "crashed", "not running")
 
@@ -130,13 +128,9 @@ def _requests(given: Any, before: Sample, at: float) -> Any:
 
 
 def _roles_seen(sample: Sample, before: Sample, at: float) -> dict[str, float]:
-    """When each role was seen last."""
-    kept: dict[str, float] = {
-        role: seen
-        for role, seen in (before.get("roles_seen_at") or {}).items()
-        if seen > at - ROLES_KEPT_SECONDS
-    }
-    return kept | {each["role"]: at for each in _rows(sample, "processes")}
+    """When each role was seen last; none is forgotten, since that one is gone mends nothing."""
+    known: dict[str, float] = before.get("roles_seen_at") or {}
+    return known | {each["role"]: at for each in _rows(sample, "processes")}
 
 
 def _rows(sample: Sample, name: str) -> list[Row]:

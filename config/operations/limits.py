@@ -1,4 +1,4 @@
-"""From where on something is a problem: the settings OPERATIONS_MAX_…."""
+"""From where on something is a problem: the settings OPERATIONS_…."""
 
 from dataclasses import dataclass
 
@@ -29,6 +29,8 @@ class Limits:
     """Of as many open orders as there may be."""
     order_age_seconds: float = 60.0 + ORDER_GRACE_SECONDS
     """How long the oldest open order is open. No verification, asked or simulated, takes longer."""
+    retired_roles: frozenset[str] = frozenset()
+    """Roles that do not run any more on purpose: not missed."""
 
 
 def limits() -> Limits:
@@ -43,4 +45,5 @@ def limits() -> Limits:
             LEAST_SAMPLE_AGE_SECONDS, LATE_SAMPLES * settings.OPERATIONS_SAMPLE_SECONDS
         ),
         order_age_seconds=settings.VERIFIER_TIMEOUT_SECONDS + ORDER_GRACE_SECONDS,
+        retired_roles=frozenset(name.strip() for name in settings.OPERATIONS_RETIRED_ROLES),
     )

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from . import process_problems, words, work_problems
 from .limits import Limits
 from .problem import Problem
-from .sections import NOT_SAMPLED, SECTIONS, Sample, failure
+from .sections import NOT_SAMPLED, SECTIONS, Sample, failure, gaps
 
 RANK = {"critical": 0, "warning": 1}
 DEFAULTS = Limits()
+# An older web process takes samples without what is new; nothing is wrong with that.
+KNOWN = ("", NOT_SAMPLED)
 
 
 def problems(sample: Sample, limits: Limits = DEFAULTS) -> list[Problem]:
@@ -39,11 +41,11 @@ def _old(sample: Sample, limits: Limits) -> Iterator[Problem]:
 def _unknown(sample: Sample, limits: Limits) -> Iterator[Problem]:
     """What could not be looked at may be wrong too. One problem: mostly it has one cause."""
     reasons = {name: failure(sample, name) for name in SECTIONS}
-    # An older web process takes samples without what is new; nothing is wrong with that.
-    unknown = {name: why for name, why in reasons.items() if why and why != NOT_SAMPLED}
+    unknown = [(SECTIONS[name], why) for name, why in reasons.items() if why not in KNOWN]
+    unknown += [(f"some {SECTIONS.get(name, name)}", why) for name, why in gaps(sample)]
     if unknown:
-        names = [SECTIONS[name] for name in unknown]
-        why = words.listed(list(dict.fromkeys(unknown.values())))
+        names = list(dict.fromkeys(name for name, _ in unknown))
+        why = words.listed(list(dict.fromkeys(why for _, why in unknown)))
         yield Problem(
             "unknown",
             "warning",

@@ -56,23 +56,26 @@ def engines(sample: Sample, limits: Limits) -> Iterator[Problem]:
 def missing_processes(sample: Sample, limits: Limits) -> Iterator[Problem]:
     """Roles that have been seen on this deployment, and of which no process beats any more.
 
-    `roles_seen` of the sample has them. One that was never started is nobody's loss.
+    `roles_seen` of the sample has them. One that was never started is nobody's loss, nor is one
+    that is retired.
     """
     if failure(sample, "processes"):
         return
     there = {each["role"] for each in rows(sample, "processes")}
     # One process may host them all.
     there |= {each["name"] for each in heard(sample)}
-    expected = {*ALWAYS_NEEDED, *(sample.get("roles_seen") or ())}
+    expected = {*ALWAYS_NEEDED, *(sample.get("roles_seen") or ())} - limits.retired_roles
     for role in (*ROLES, *sorted(expected - set(ROLES))):
         if role in expected - there:
             stands_still = words.STANDS_STILL.get(role, "What it does stands still.")
             line = LINES.get(role, f"`{role}`")
+            retire = "If that is on purpose, name it in OPERATIONS_RETIRED_ROLES."
             yield Problem(
                 f"process:{role}:missing",
                 "critical",
                 f"No process of {role} runs",
-                f"{stands_still} `make run` starts it; elsewhere start {line} of the Procfile.",
+                f"{stands_still} `make run` starts it; elsewhere start {line} of the Procfile."
+                + ("" if role in ALWAYS_NEEDED else f" {retire}"),
                 PROCESSES_URL,
             )
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from . import words
+
 Sample = Mapping[str, Any]
 Row = Mapping[str, Any]
 
@@ -31,6 +33,21 @@ def failure(sample: Sample, name: str) -> str:
     if isinstance(section, Mapping) and "error" in section:
         return str(section["error"]) or "it could not be read"
     return ""
+
+
+def gaps(sample: Sample) -> list[tuple[str, str]]:
+    """The sections that are there but for a part, each with why that can't be told.
+
+    A queue of an engine that is away is none of these: that is known.
+    """
+    found = [(str(each["section"]), str(each["why"])) for each in sample.get("unread") or ()]
+    away = {each["name"] for each in rows(sample, "engines") if each["status"] != "ok"}
+    for each in rows(sample, "queues"):
+        if each.get("error") and not each.get("missing") and each["engine"] not in away:
+            # Its own words name hosts and users; its row on the page has them.
+            engine = words.engine(each["engine"])
+            found.append(("queues", f"{engine} does not tell of the queue {each['name']}"))
+    return found
 
 
 def rows(sample: Sample, name: str) -> list[Row]:

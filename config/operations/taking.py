@@ -101,7 +101,8 @@ class Taker:
                 self._note(name, section, found)
                 parts.setdefault(section, []).append(_words(name, found))
         return joining.joined(
-            {section: _whole(given) for section, given in parts.items()},
+            {section: _whole(given) for section, given in parts.items()}
+            | {"unread": _unread(parts)},
             before,
             points,
             at=at,
@@ -181,9 +182,19 @@ def _words(lane: str, found: Any) -> Any:
 
 
 def _whole(parts: list[Any]) -> Any:
-    """The section of its parts. Of several the ones that are there: why others are not is said by
-    the other sections of their engines."""
+    """The section of its parts; of several the ones that are there."""
     if len(parts) == 1:
         return parts[0]
     there = [part for part in parts if isinstance(part, list)]
     return [row for part in there for row in part] if there else parts[0]
+
+
+def _unread(parts: Mapping[str, Sequence[Any]]) -> list[dict[str, str]]:
+    """What is missing in sections that have other parts, and why."""
+    return [
+        {"section": section, "why": part["error"]}
+        for section, given in parts.items()
+        if any(isinstance(part, list) for part in given)
+        for part in given
+        if not isinstance(part, list)
+    ]

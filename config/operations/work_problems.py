@@ -236,11 +236,15 @@ def retention(sample: Sample, limits: Limits) -> Iterator[Problem]:
     at = found.get("at")
     begun = [each["started_at"] for each in rows(sample, "processes") if each["role"] == "beat"]
     # Who has just switched all on again waits for the first turn.
-    if at is not None and begun and sample["at"] - max(at, min(begun)) > RETENTION_SECONDS:
+    since = max(at or 0.0, min(begun)) if found and begun else None
+    if since is not None and sample["at"] - since > RETENTION_SECONDS:
+        title = "What is past its time was not let go of for "
+        if at is None:  # Redis may have lost the last one, so nobody knows for how long
+            title = "No turn of retention is known to have ended, and beat runs for "
         yield Problem(
             "retention:old",
             "warning",
-            f"What is past its time was not let go of for {words.duration(sample['at'] - at)}",
+            title + words.duration(sample["at"] - (since if at is None else at)),
             "That should be done every ten minutes. Look into the log of `worker`, and whether the"
             " queue default gets on. Until then all that is kept for a time takes more room.",
             RETENTION_URL,

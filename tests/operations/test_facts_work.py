@@ -13,7 +13,9 @@ from pytest_django import Settings
 
 from config.operations.facts import deliveries, orders, performance, rejects, rollup
 from config.services.engine import Engine
+from streaming import operations as streaming
 from streaming.prices import keys, minute
+from tests.streaming.prices import calculating
 from tests.transactions.ledger.stage import drop_database, fresh_database
 from transactions.ledger.engine import tables
 from transactions.models import Order
@@ -212,3 +214,85 @@ class TestPerformance:
 
         self.add(prices, 2, calculated_price="9")
         assert performance.facts({})["missed"]
+
+    # Minute 1000 is the last that was asked for; calculations may take 10 s, so that 15 s after it
+    # the next one has been asked for.
+    END, LATE = 1001 * 60, 15
+
+    @pytest.mark.parametrize(
+        ("fields", "missed"),
+        [
+            ({"asked": 1000}, True),  # nothing came of it
+            ({"asked": 999}, True),  # minute 1000 has left it out
+            ({"updated_at": 60_000 - 2}, True),  # and here
+            ({"asked": 1000, "calculated_price": "9", "calculated_at": 59_990}, True),
+            ({"updated_at": 60_000 + 1}, False),  # a price that came just after the ask
+            ({"updated_at": 60_000 - 0.5}, False),  # or did by another clock
+            ({}, False),  # nobody knows since when it waits
+            ({"asked": 1001}, False),  # read while minute 1001 was asked for
+            ({"updated_at": 59_000, "failure": "no", "failed_at": 60_030}, False),
+            ({"updated_at": 59_000, "calculated_price": "10.0"}, False),  # the same number
+            ({"updated_at": 59_000, "latest": ""}, False),
+            ({"asked": 1000, "calculated_price": "9", "calculated_at": 60_030}, False),
+        ],
+    )
+    def test_a_minute_that_came_to_nothing_is_missed(
+        self, prices: redis.Redis, settings: Settings, fields: dict[str, Any], missed: bool
+    ) -> None:
+        settings.PRICES_PERFORMANCE_SECONDS = 10.0
+        prices.set(keys.MINUTE, 1000)
+        self.add(prices, 1, **fields)
+
+        assert streaming.performance(self.END + self.LATE)["missed"] is missed
+
+    def test_a_minute_is_not_missed_before_the_next_could_be_asked_for(
+        self, prices: redis.Redis, settings: Settings
+    ) -> None:
+        settings.PRICES_PERFORMANCE_SECONDS = 10.0
+        prices.set(keys.MINUTE, 1000)
+        self.add(prices, 1, asked=1000)
+
+        assert not streaming.performance(self.END + self.LATE - 1)["missed"]
+        assert streaming.performance(self.END + self.LATE)["missed"]
+
+    def test_a_minute_in_which_others_were_calculated_is_not_missed(
+        self, prices: redis.Redis, settings: Settings
+    ) -> None:
+        settings.PRICES_PERFORMANCE_SECONDS = 10.0
+        prices.set(keys.MINUTE, 1000)
+        self.add(prices, 1, asked=1000)
+        self.add(prices, 2, calculated_price="10", calculated_at=60_020)
+
+        assert not streaming.performance(self.END + self.LATE)["missed"]
+
+    @pytest.mark.parametrize("asked_minutes_later", [1, 2])
+    def test_a_stock_that_each_minute_leaves_out_is_missed(
+        self, prices: redis.Redis, settings: Settings, asked_minutes_later: int
+    ) -> None:
+        """Who asks fails: the minute is there, and no stock is asked for."""
+        settings.PRICES_PERFORMANCE_SECONDS = 10.0
+        prices.set(keys.MINUTE, 1000 + asked_minutes_later)
+        self.add(prices, 1, updated_at=60_000 - 2)
+
+        assert streaming.performance(self.END + self.LATE)["missed"]
+
+    def test_a_minute_whose_calculations_were_lost_is_missed_until_the_next_is_asked_for(
+        self, settings: Settings
+    ) -> None:
+        settings.PRICES_PERFORMANCE_SECONDS = 10.0
+        settings.PRICES_REDIS_URL = calculating.url(settings.PRICES_REDIS_URL)
+        made = calculating.Prices(settings.PRICES_REDIS_URL)
+        number = minute.current(time.time())
+        late = (number + 1) * 60 + self.LATE
+
+        made.add("stock1", 100)
+        (first,) = made.store.ask(number)
+        assert made.store.begin(first)
+        assert streaming.performance(late)["missed"]
+
+        (second,) = made.store.ask(number + 1)
+        assert not streaming.performance(late)["missed"]
+        assert made.store.begin(second) and made.store.finish(second, "1", 0.1)
+        made.add("stock1", 200)
+        assert not streaming.performance(late)["missed"]
+        made.close()

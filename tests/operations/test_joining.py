@@ -129,14 +129,14 @@ def test_requests_have_a_rate_from_the_second_sample_on() -> None:
     assert rates == [None, 15.0, 0]
 
 
-def test_a_role_is_missed_for_a_day() -> None:
+def test_a_role_that_was_seen_is_never_forgotten() -> None:
     web = {"role": "web", "host": "one", "pid": 1}
     first = joined(processes=[web, {**web, "role": "beat"}])
     second = joined(first, at=AT + 3600, processes=[web])
-    next_day = joined(second, at=AT + joining.ROLES_KEPT_SECONDS + 1, processes=[web])
+    next_year = joined(second, at=AT + 366 * 86_400, processes=[web])
 
-    assert second["roles_seen"] == ["beat", "web"]
-    assert next_day["roles_seen"] == ["web"]
+    assert second["roles_seen"] == next_year["roles_seen"] == ["beat", "web"]
+    assert next_year["roles_seen_at"] == {"beat": AT, "web": AT + 366 * 86_400}
 
 
 def test_roles_stay_known_while_nobody_knows_the_processes() -> None:

@@ -125,6 +125,15 @@ def test_a_section_that_can_not_be_told_is_one_line(page):
     assert ">PostgreSQL</th>" in shown
 
 
+def test_a_section_that_is_there_in_part_shows_its_rows_and_what_is_missing(page):
+    why = "PostgreSQL needed more than a second"
+    rejects = [{"kind": "ledger", "last_hour": 77, "total": None, "url": ""}]
+    taken(**well(), rejects=rejects, unread=[{"section": "rejects", "why": why}])
+    shown = page()
+    assert "Nobody knows just now: some rejects" in shown and why in shown
+    assert '<td class="num">77</td>' in shown
+
+
 @pytest.mark.parametrize("name", SECTIONS)
 def test_it_opens_whatever_section_is_away(page, name):
     taken(**{name: {"error": "away just now"}})

@@ -112,6 +112,8 @@ DAY = 86_400.0
 FAILING = {"id": 12, "url": "https://shop.example/hook", "failures": 5}
 DISABLED = {"id": 13, "url": "https://old.example/hook", "reason": "the receiver said 410 Gone"}
 
+SLOW = {"section": "rejects", "why": "PostgreSQL needed more than a second"}
+
 REFUSED = (
     "RabbitMQ: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - Login was refused using"
     " authentication mechanism PLAIN. For details see the broker logfile.'"
@@ -198,9 +200,17 @@ ONE = [  # sample, key, severity, words of its title
     (checked("error", standing=1), "check:ledger:failed", "critical", "found 1 thing that"),
     (unchecked(2 * DAY + 1), "check:ledger:unknown", "warning", "Ledger could not look for 2 d"),
     (kept(3601.0), "retention:old", "warning", "was not let go of for 1 h"),
+    (kept(None), "retention:old", "warning", "No turn of retention is known to have ended"),
     (purged(error="OperationalError"), "retention:uploads", "warning", "Old uploads could not"),
     (well(age_seconds=30.1), "sample:old", "critical", "No sample for 30 s"),
     (well(queues={"error": "Redis: no answer in time"}), "unknown", "warning", "queues"),
+    (well(unread=[SLOW]), "unknown", "warning", "just now: some rejects"),
+    (
+        queue(waiting=None, oldest_seconds=None, engine="rabbitmq", error="x"),
+        "unknown",
+        "warning",
+        "just now: some queues",
+    ),
 ]
 
 
@@ -222,7 +232,8 @@ JUST_RIGHT = [
     with_consumers(consumer(state="draining")),
     queue(oldest_seconds=60.0),
     queue(waiting=0, consumers=0),
-    queue(waiting=None, oldest_seconds=None, consumers=None, error="no answer"),
+    queue(waiting=None, consumers=None, error="there is no queue orders yet", missing=True),
+    well(unread=[]),
     job(stalled=False, beaten_at=None),
     part("deliveries", due=900, oldest_due_seconds=300.0),
     part("deliveries", disabled_endpoints=[{**DISABLED, "reason": ""}]),
@@ -239,7 +250,7 @@ JUST_RIGHT = [
     checked(None, found=None),
     purged(more=True),
     kept(3600.0),
-    kept(None),
+    kept(None, beat_seconds=3600.0),
     kept(30 * DAY, beat_seconds=3600.0),  # all was switched off for a month, and on again
     well(retention={"at": None, "purges": []}),
     well(alerts={"not": "ours"}),
@@ -281,7 +292,12 @@ def test_limits_are_settings(settings):
     settings.OPERATIONS_MAX_LATENESS_SECONDS = 11.0
     settings.OPERATIONS_SAMPLE_SECONDS = 60.0
     settings.VERIFIER_TIMEOUT_SECONDS = 12.0
-    assert limits() == Limits(7, 8.0, 9.0, 10, 11.0, 180.0, order_age_seconds=72.0)
+    settings.OPERATIONS_RETIRED_ROLES = ["sales", " prices"]  # as environs reads "sales, prices"
+    assert limits() == Limits(
+        *(7, 8.0, 9.0, 10, 11.0, 180.0),
+        order_age_seconds=72.0,
+        retired_roles=frozenset({"sales", "prices"}),
+    )
 
 
 def test_the_worst_come_first_and_else_the_order_of_the_page():
@@ -331,6 +347,17 @@ def test_a_role_without_which_nothing_works_is_missed_on_a_new_installation(role
     sample = without_process(role)
     del sample["roles_seen"]
     assert keys(sample) == [f"process:{role}:missing"]
+
+
+def test_a_role_that_is_retired_is_not_missed():
+    sample = without_process("sales")
+    assert "name it in OPERATIONS_RETIRED_ROLES" in only(sample).advice
+    assert keys(sample, retired_roles=frozenset({"sales"})) == []
+    assert keys(sample, retired_roles=frozenset({"prices"})) == ["process:sales:missing"]
+
+
+def test_nobody_is_told_to_retire_what_nothing_works_without():
+    assert "RETIRED" not in only(without_process("beat")).advice
 
 
 def test_a_consumer_in_another_process_is_not_missed():
@@ -472,6 +499,28 @@ def test_what_is_not_known_is_one_problem_whatever_its_cause():
         "Nobody knows just now: imports and jobs, deliveries, open orders and rejects"
     )
     assert problem.advice.count("PostgreSQL: no answer in time") == 1
+
+
+def test_queues_of_an_engine_that_is_away_are_no_second_problem():
+    sample = queue(waiting=None, engine="rabbitmq", error="RabbitMQ is away: no answer in time")
+    assert keys(sample) == ["unknown"]
+    sample["engines"][3] |= {"status": "degraded", "detail": "no answer in time"}
+    assert keys(sample) == ["engine:rabbitmq"]
+
+
+def test_what_is_missing_in_part_is_told_without_the_words_of_an_exception():
+    sample = queue(waiting=None, engine="rabbitmq", error="RabbitMQ: ana@host: refused")
+    problem = only({**sample, "unread": [SLOW], "jobs": {"error": "away"}})
+    assert problem.title == (
+        "Nobody knows just now: imports and jobs, some rejects and some queues"
+    )
+    assert problem.advice.startswith(
+        "away, PostgreSQL needed more than a second and RabbitMQ does not tell of the queue imports"
+    )
+
+
+def test_a_turn_of_retention_that_nobody_could_look_up_is_not_old():
+    assert keys({**kept(None), "retention": {"error": "Redis does not answer"}}) == ["unknown"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -11,6 +11,7 @@ from django.db import connection
 
 from config.operations import taking
 from config.operations.lanes import Lane
+from config.operations.problems import problems
 from config.operations.taking import LANES, Taker
 from tests.operations.example import EXAMPLE
 from tests.services.waiting import until
@@ -92,6 +93,32 @@ def test_a_section_of_several_engines_has_what_there_is() -> None:
     found = Taker({"one": (("queues", away),), "two": (("queues", lambda _: rows),)}).take({})
 
     assert found["queues"] == rows
+    assert found["unread"] == [{"section": "queues", "why": "one does not answer"}]
+
+
+def test_rejects_that_took_too_long_are_not_gone() -> None:
+    slow = raising(psycopg2.errors.QueryCanceled())
+    rows = [{"kind": "ledger", "last_hour": 0, "total": None, "url": "/"}]
+    lanes = {"PostgreSQL": (("rejects", slow),), "other": (("rejects", lambda _: rows),)}
+
+    found = Taker(lanes).take({})
+
+    assert [each["kind"] for each in found["rejects"]] == ["sales", "ledger"]
+    (unknown,) = [each for each in problems(found) if each.key == "unknown"]
+    assert unknown.title == "Nobody knows just now: some rejects"
+    assert unknown.advice.startswith("PostgreSQL needed more than a second.")
+
+
+@pytest.mark.parametrize("outcome", ["all", "none", "single"])
+def test_a_section_that_is_whole_or_away_has_no_missing_part(outcome: str) -> None:
+    away = raising(redis.ConnectionError())
+    lanes: Any = {
+        "all": {"one": (("queues", lambda _: []),), "two": (("queues", lambda _: []),)},
+        "none": {"one": (("queues", away),), "two": (("queues", away),)},
+        "single": {"one": (("jobs", away), ("orders", fine))},
+    }
+
+    assert Taker(lanes[outcome]).take({})["unread"] == []
 
 
 def test_a_failure_is_logged_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
