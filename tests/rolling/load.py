@@ -217,12 +217,19 @@ class Everything:
         self.orders = Orders(stockroom, 5)
         self.messages = Messages(stockroom, 50)
         self.views = Views(stockroom)
+        self.repeated: list[Load] = [
+            self.imports,
+            self.edits,
+            self.orders,
+            self.messages,
+            self.views,
+        ]
         self._feeder = Feeder(stockroom.sales, stream(SEED), rate=SALES_PER_SECOND)
         self._loads = ExitStack()
         self._waiting = threading.Event()
 
     def start(self) -> None:
-        for load in (self.imports, self.edits, self.orders, self.messages, self.views):
+        for load in self.repeated:
             self._loads.enter_context(load)
         self._feeder.start()
         self._loads.callback(self._feeder.stop)

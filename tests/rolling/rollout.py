@@ -43,9 +43,8 @@ def reload_web(stockroom: WholeStockroom) -> None:
     until(lambda: len(stockroom.processes("web.1")) > 1, SECONDS)
 
 
-def kill(stockroom: WholeStockroom, source: random.Random, rolled: Rolled) -> None:
-    """SIGKILL one that runs, with all of its children or alone, and wait until it is back."""
-    name = source.choice(list(stockroom.stack.processes))
+def kill(stockroom: WholeStockroom, name: str, source: random.Random, rolled: Rolled) -> None:
+    """SIGKILL one, with all of its children or alone, and wait until it is back."""
     process: Process = stockroom.stack.processes[name]
     until(lambda: process.running, SECONDS)
     starts = process.starts
