@@ -262,8 +262,8 @@ def make(var_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_make_backs_up_restores_and_asks(backed_up: dict[str, Any], engine_folder: Path) -> None:
-    out, fresh = engine_folder / "out", engine_folder / "var"
-    made = make(backed_up["folder"] / "var", "backup", f"TO={out}")
+    var_dir, fresh, out = backed_up["folder"] / "var", engine_folder / "var", engine_folder / "out"
+    made = make(var_dir, "backup", f"TO={out}")
     assert made.returncode == 0, made.stderr
     (path,) = out.glob("*.tar")
     assert "Which? make restore FILE=" in make(fresh, "restore").stdout
@@ -272,10 +272,7 @@ def test_make_backs_up_restores_and_asks(backed_up: dict[str, Any], engine_folde
     again = make(fresh, "restore", f"FILE={path}")
     assert again.returncode != 0 and "FORCE=1 replaces it." in again.stderr
     assert "--force" in make(fresh, "-n", "restore", f"FILE={path}", "FORCE=1").stdout
-    with stack(fresh) as running:
-        found = rows(running.environment["DATABASE_URL"])
-    # `rows` takes a number each time, also of the one that was backed up.
-    assert {**found, "next id": 0} == {**backed_up["rows"], "next id": 0}
+    assert (fresh / "demo.txt").read_text() == (var_dir / "demo.txt").read_text()
 
 
 @pytest.mark.parametrize(
