@@ -6,7 +6,6 @@ arrives, so that a cut request keeps what came.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +26,7 @@ from rest_framework.views import APIView
 from config.api_input import StrictQuery
 from products.models import Import, Upload
 
-from . import pipeline, progress, uploads
+from . import pipeline, progress, tus_metadata, uploads
 from .serializers import UploadListQuery, UploadSerializer
 from .tus_errors import (
     VERSION,
@@ -58,10 +57,6 @@ from .tus_schema import (
 
 CONTENT_TYPE = "application/offset+octet-stream"
 CHECKSUMS = ("sha1", "sha256", "md5")
-METADATA_CHARACTERS = 8_192  # HEAD echoes it, and clients read header lines up to about this
-CHECK_FIRST = {"": False, "false": False, "true": True}
-NEW_PRODUCTS = {"": True, "active": True, "inactive": False}
-METADATA_HEADER = "Upload-Metadata"
 
 
 class OffsetStream(BaseParser):
@@ -131,20 +126,20 @@ class UploadList(TusView):
         if "Upload-Defer-Length" in request.headers:
             raise Malformed("Upload-Defer-Length", "Not supported; send Upload-Length.")
         size = _whole_number(request, "Upload-Length")
-        metadata = parse_metadata(request.headers.get(METADATA_HEADER, ""))
+        metadata = tus_metadata.read(request.headers.get(tus_metadata.HEADER, ""))
         try:
             job = uploads.create(
                 request.user,
                 metadata.get("filename", ""),
                 size,
-                _options(metadata),
+                tus_metadata.options(metadata),
                 fingerprint=metadata.get("fingerprint", ""),
                 metadata=metadata,
             )
         except uploads.UploadTooLarge as error:
             raise TooLarge(str(error)) from None
         except uploads.UploadError as error:
-            raise Malformed(METADATA_HEADER, str(error)) from None
+            raise Malformed(tus_metadata.HEADER, str(error)) from None
         return Response(
             status=status.HTTP_201_CREATED,
             headers={
@@ -191,7 +186,7 @@ class UploadDetail(TusView):
         headers = {
             "Upload-Offset": str(upload.size_bytes if done else _settled(upload)),
             "Upload-Length": str(upload.size_bytes),
-            "Upload-Metadata": _format_metadata(upload.metadata),
+            tus_metadata.HEADER: tus_metadata.written(upload.metadata),
         }
         if not done:
             headers["Upload-Expires"] = http_date(upload.expires_at.timestamp())
@@ -321,42 +316,3 @@ def _content_length(request: Request) -> int:
     if "Content-Length" not in request.headers:
         raise LengthRequired
     return _whole_number(request, "Content-Length")
-
-
-def parse_metadata(header: str) -> dict[str, str]:
-    """tus metadata: comma-separated `key base64(value)` pairs; Malformed otherwise."""
-    if len(header) > METADATA_CHARACTERS:
-        raise Malformed(METADATA_HEADER, f"Longer than {METADATA_CHARACTERS:,} characters.")
-    metadata = {}
-    for pair in filter(None, (part.strip() for part in header.split(","))):
-        key, _, value = pair.partition(" ")
-        try:
-            metadata[key] = base64.b64decode(value, validate=True).decode()
-            if "\0" in metadata[key]:
-                raise ValueError("NUL")
-        except (binascii.Error, ValueError):
-            raise Malformed(METADATA_HEADER, f"{key[:40]!r} is not base64 of UTF-8 text.") from None
-    return metadata
-
-
-def _format_metadata(metadata: dict[str, str]) -> str:
-    return ",".join(
-        f"{key} {base64.b64encode(value.encode()).decode()}".strip()
-        for key, value in metadata.items()
-    )
-
-
-def _options(metadata: dict[str, str]) -> uploads.ImportOptions:
-    return uploads.ImportOptions(
-        encoding=metadata.get("encoding", "utf-8"),
-        new_products_active=_one_of(NEW_PRODUCTS, metadata, "new_products"),
-        check_first=_one_of(CHECK_FIRST, metadata, "check_first"),
-    )
-
-
-def _one_of(values: dict[str, bool], metadata: dict[str, str], key: str) -> bool:
-    try:
-        return values[metadata.get(key, "").lower()]
-    except KeyError:
-        known = ", ".join(filter(None, values))
-        raise Malformed(METADATA_HEADER, f"{key} must be one of {known}.") from None

@@ -8,9 +8,9 @@ from .checkpoint import Checkpoint
 class Plan(NamedTuple):
     """Read from `seek_to`, silently below `live_from`, with outputs from there on.
 
-    Where nothing was ever committed everything is new. `by_time`: the
-    committed text doesn't say where the window begins, so look for an offset by time and put it
-    into `seek_to`, which is `live_from` so far.
+    Where nothing was ever committed everything is new. `by_time`: the committed text doesn't say
+    where the window begins, so look for an offset by time and put it into `seek_to`, which is
+    `live_from` so far.
     """
 
     seek_to: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,3 +16,10 @@ def kafka_stage(kafka: Engine, tmp_path: Path) -> Iterator[KafkaStage]:
     stage = KafkaStage(kafka.variables()["KAFKA_BOOTSTRAP_SERVERS"], tmp_path)
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def stage(kafka_stage: KafkaStage, kafka: Engine, settings: Any) -> KafkaStage:
+    """Where the settings lead, too: for loops of this process."""
+    settings.KAFKA_BOOTSTRAP_SERVERS = [kafka.variables()["KAFKA_BOOTSTRAP_SERVERS"]]
+    return kafka_stage

@@ -1,15 +1,12 @@
 """A group without a position, on a real Kafka: a first start goes on, a lost position halts."""
 
-from typing import Any
 from zlib import crc32
 
-import pytest
 from kafka.structs import TopicPartition
 
-from config.services.engine import Engine
 from streaming.kafka_log.partitions import partition_of
 from streaming.sales.snapshot import Rates, snapshot
-from tests.streaming.sales.kafka_stage import KafkaStage, Message
+from tests.streaming.sales.kafka_stage import Message
 from tests.streaming.sales.looping import (
     T0,
     looping,
@@ -18,12 +15,6 @@ from tests.streaming.sales.looping import (
     work_off,
 )
 from tests.streaming.sales.records import message
-
-
-@pytest.fixture
-def stage(kafka_stage: KafkaStage, kafka: Engine, settings: Any) -> KafkaStage:
-    settings.KAFKA_BOOTSTRAP_SERVERS = [kafka.variables()["KAFKA_BOOTSTRAP_SERVERS"]]
-    return kafka_stage
 
 
 def forget(stage) -> None:

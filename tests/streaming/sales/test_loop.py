@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 from kafka.structs import TopicPartition
 
-from config.services.engine import Engine
 from streaming.kafka_log import KafkaError
 from streaming.kafka_log.transactions import Transactions, Uncommitted
 from streaming.sales.limits import Limits
 from streaming.sales.loop import Loop
 from streaming.sales.snapshot import Rates, snapshot
 from tests.services.waiting import until
-from tests.streaming.sales.kafka_stage import KafkaStage, Message
+from tests.streaming.sales.kafka_stage import Message
 from tests.streaming.sales.looping import (
     looping,
     one_partition,
@@ -23,12 +22,6 @@ from tests.streaming.sales.looping import (
     step_until,
     work_off,
 )
-
-
-@pytest.fixture
-def stage(kafka_stage: KafkaStage, kafka: Engine, settings: Any) -> KafkaStage:
-    settings.KAFKA_BOOTSTRAP_SERVERS = [kafka.variables()["KAFKA_BOOTSTRAP_SERVERS"]]
-    return kafka_stage
 
 
 @pytest.mark.parametrize("short_cut", [True, False])

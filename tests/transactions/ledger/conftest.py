@@ -13,6 +13,7 @@ from tests.transactions.ledger.stage import (
     LedgerStage,
     drop_database,
     fresh_database,
+    make_tables,
 )
 from transactions.ledger.engine import tables
 
@@ -66,3 +67,11 @@ def stage(database_url: str, rabbitmq: Engine, keydb_url: str, tmp_path: Path) -
     made = LedgerStage(database_url, rabbitmq.variables()["AMQP_URL"], keydb_url, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def sample(stage: LedgerStage, connect: Callable[[], Any]) -> LedgerStage:
+    """With the queue, and the tables and rows of the specification."""
+    make_tables(connect())
+    stage.queue.declare()
+    return stage

@@ -8,7 +8,7 @@ import pytest
 
 from tests.services.waiting import until
 from tests.transactions.ledger.faults import SAMPLE, rows, sent_bodies, wait_for_health
-from tests.transactions.ledger.stage import LedgerStage, body, make_tables
+from tests.transactions.ledger.stage import LedgerStage, body
 
 DROP = "DROP TABLE historical_transactions;"
 MAKE = """
@@ -21,14 +21,6 @@ SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
 AND application_name = 'stockroom-ledger-intake' AND wait_event_type = 'Lock'
 """
 REJECTS = "SELECT reason, body FROM stockroom_ledger.rejects ORDER BY id"
-
-
-@pytest.fixture
-def sample(stage: LedgerStage, connect: Callable[[], Any]) -> LedgerStage:
-    """With the queue, and the tables and rows of the specification."""
-    make_tables(connect())
-    stage.queue.declare()
-    return stage
 
 
 @pytest.mark.parametrize(

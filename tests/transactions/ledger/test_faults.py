@@ -3,8 +3,6 @@
 import signal
 import struct
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import pika
 import pytest
@@ -24,16 +22,7 @@ from tests.transactions.ledger.faults import (
     sent_bodies,
     wait_for_health,
 )
-from tests.transactions.ledger.stage import LedgerStage, body, make_tables
-
-
-@pytest.fixture
-def sample(stage: LedgerStage, connect: Callable[[], Any]) -> LedgerStage:
-    """With the queue and with the tables and rows of the specification."""
-    make_tables(connect())
-    stage.queue.declare()
-    return stage
-
+from tests.transactions.ledger.stage import LedgerStage, body
 
 # RabbitMQ out of memory
 

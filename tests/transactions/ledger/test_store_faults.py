@@ -48,14 +48,6 @@ ORDER BY pid
 """
 
 
-@pytest.fixture
-def sample(stage: LedgerStage, connect: Callable[[], Any]) -> LedgerStage:
-    """With the queue and with the tables and rows of the specification."""
-    make_tables(connect())
-    stage.queue.declare()
-    return stage
-
-
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"x-queue-type": "quorum", "x-delivery-limit": 1}],
