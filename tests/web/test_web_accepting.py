@@ -81,6 +81,16 @@ def caught_up(server: Server, clients: ExitStack, ahead: psutil.Process) -> int:
     return held(server)[ahead.pid] - before
 
 
+def until_it_takes_one(server: Server, clients: ExitStack, ahead: psutil.Process) -> int:
+    """Connections that the other takes before `ahead` takes one more."""
+    before = held(server)
+    while held(server)[ahead.pid] == before[ahead.pid]:
+        total = held(server).total()
+        connect(server, clients, 1)
+        until(lambda total=total: held(server).total() > total, "it is taken")
+    return held(server).total() - before.total() - 1
+
+
 def ten(server: Server, clients: ExitStack) -> None:
     connect(server, clients, AHEAD)
 
@@ -132,11 +142,15 @@ def test_the_one_with_fewer_takes_them(server, make_uneven, which):
 
 
 def test_live_pages_weigh_little(server):
-    with ExitStack() as clients:
-        ahead = one_stood_still(server, clients, 0, to_live_pages)
-        connect(server, clients, 8)
-        until(lambda: held(server).total() == AHEAD + 8, "all are taken")
-        assert held(server)[ahead.pid] > AHEAD
+    before_it = []
+    for _ in range(TRIES):
+        with ExitStack() as clients:
+            ahead = one_stood_still(server, clients, 0, to_live_pages)
+            before_it.append(until_it_takes_one(server, clients, ahead))
+        until(lambda: held(server).total() == 0, "all are closed")
+        if before_it[-1] <= FEW:
+            return
+    raise AssertionError(f"the other took so many first: {before_it}\n{server.log()}")
 
 
 def to_live_pages(server: Server, clients: ExitStack) -> None:
