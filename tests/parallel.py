@@ -41,6 +41,7 @@ FIRST = (
 )
 # Kafka alone, which is started once for each of these lists.
 WITH_SALES = (
+    "tests/docs/test_kafka_commands.py",
     "tests/streaming/kafka_log/test_codecs.py",
     "tests/streaming/kafka_log/test_incarnation.py",
     "tests/streaming/kafka_log/test_membership.py",

@@ -150,6 +150,10 @@ def check_systemd_run(text: str) -> None:
     check_manage(text)
 
 
+def check_kafka(text: str) -> None:
+    assert set(re.findall(r'"\$(\w+)"', text)) == {"KAFKA_BOOTSTRAP_SERVERS"}
+
+
 def check_files(text: str) -> None:
     """Those of the project that it names are there."""
     for path in re.findall(r"(?<![\w/.-])(?:deploy/\S+|\.env\.example|\w+\.txt)", text):
@@ -182,12 +186,15 @@ RULES = (
     Rule(r"export (STOCKROOM|TOKEN)=", unchecked, here=True),
     Rule(r"cat > \.env <<END", unchecked, here=True),
     Rule(r"export \w+_URL=", check_export, here=False, reason="the addresses of others"),
-    Rule(r"make ", check_make, here=False, reason="each has its tests, of a whole copy"),
+    Rule(r"make ", check_make, here=False, reason="tests/services, tests/demo"),
     Rule(r"(CONSUMERS=\S+ (\\\s+)?)?celery ", check_celery, here=False, reason="tests/consumers"),
     Rule(r"docker compose ", check_compose, here=False, reason="no container engine"),
     Rule(r"heroku ", check_heroku, here=False, reason="no Heroku"),
     Rule(r"systemctl ", check_systemctl, here=False, reason="no systemd; tests/deploy"),
     Rule(r"systemd-run ", check_systemd_run, here=False, reason="no systemd"),
+    Rule(
+        r"kafka-[a-z-]+\.sh ", check_kafka, here=False, reason="tests/docs/test_kafka_commands.py"
+    ),
     Rule(r"(journalctl|useradd|git|cd) ", unchecked, here=False, reason="the machine's own"),
     Rule(r"(install|cp) ", check_files, here=False, reason="changes the machine"),
     Rule(r"python3\.11 -m venv |\.venv/bin/pip ", check_files, here=False, reason="downloads"),
