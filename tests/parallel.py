@@ -67,6 +67,7 @@ WITH_PRICES = (
 )
 # RabbitMQ.
 WITH_LEDGER = (
+    "tests/docs/test_rabbitmq_commands.py",
     "tests/transactions/api/test_ledger_api.py",
     "tests/transactions/ledger/test_crashes.py",
     "tests/transactions/ledger/test_faults.py",
