@@ -27,6 +27,7 @@ from config.services.stack import PROJECT
 BENCHES = (
     "csv_rows",
     "ledger",
+    "operations",
     "orders",
     "prices",
     "products_import",

@@ -20,7 +20,7 @@ from pathlib import Path
 from marshmallow.fields import Boolean
 
 from config.services import env_file
-from config.services.engine import Engine, EngineError
+from config.services.engine import Engine
 from config.services.kafka import Kafka
 from config.services.output import Output
 from config.services.ports import LOOPBACK, listen
@@ -32,6 +32,7 @@ from config.services.secret_file import secret
 from config.services.spawn import CommandError, Ended, run
 from config.services.static_files import StaticFiles
 from config.services.valkey import Valkey
+from config.services.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +43,10 @@ ENGINES: dict[str, type[Engine]] = {
     "kafka": Kafka,
     "rabbitmq": RabbitMQ,
 }
-WATCH_SECONDS = 0.5
 COMMAND_SECONDS = 600.0
 # How long these take is a matter of how much data there is; a cut one begins anew.
 UNLIMITED_COMMANDS = {"migrate", "reconcile_orders"}
 READY_SECONDS = 240.0  # on a machine that does much else
-ENGINE_BACKOFF_SECONDS = (1.0, 30.0)
 MAX_WEB_PROCESSES = 64
 WEBHOOKS_HERE = {
     "WEBHOOK_ALLOW_HTTP": "1",
@@ -105,9 +104,8 @@ class Stack:
         }
         self.secure = self._base.get("SECURE", "0") not in Boolean.falsy
         self.engines: dict[str, Engine] = {}
-        self._started: set[str] = set()
         self._stopping = threading.Event()
-        self._watchers: dict[str, threading.Thread] = {}
+        self._watch = Watch(self._stopping)
         self._whole_number("WEB_CONCURRENCY", MAX_WEB_PROCESSES)
         try:
             wanted_port = port if port is not None else self._whole_number("PORT", 65535)
@@ -209,46 +207,15 @@ class Stack:
     def _start_engine(self, name: str) -> None:
         self._refuse_when_stopping()
         self.engines[name].start()
-        self._started.add(name)
         if self._stopping.is_set():
             self.engines[name].stop()
             raise StackError("Stopping")
-        if name not in self._watchers:
-            # A thread each: one engine that recovers for minutes keeps no other one away.
-            self._watchers[name] = threading.Thread(
-                target=self._watch, args=(name,), name=f"watch {name}", daemon=True
-            )
-            self._watchers[name].start()
+        self._watch.over(self.engines[name])
 
     def leave_engine(self, name: str) -> Engine:
         """Stop watching an engine and return it: a test that kills it decides when it is back."""
-        self._started.discard(name)
+        self._watch.leave(self.engines[name])
         return self.engines[name]
-
-    def _watch(self, name: str) -> None:
-        first, last = ENGINE_BACKOFF_SECONDS
-        engine = self.engines[name]
-        delay, due = first, 0.0
-        while not self._stopping.wait(WATCH_SECONDS):
-            now = time.monotonic()
-            if name not in self._started or now < due:
-                continue
-            try:
-                if engine.running:
-                    engine.bound_log()
-                    if now > due + last:
-                        delay = first
-                    continue
-                logger.warning("%s is gone, starting it again", name)
-                engine.start()
-            except EngineError as error:
-                logger.error("%s", error)
-            except Exception as error:  # a full disk, no fork: nobody would start this thread again
-                logger.error("%s can't be looked after: %s", name, error)
-            due = time.monotonic() + delay
-            delay = min(2 * delay, last)
-            if self._stopping.is_set():
-                engine.stop()
 
     def manage(self, *arguments: str) -> str:
         """Run `manage.py` to its end and return its standard output.
