@@ -7,7 +7,8 @@ import sys
 
 from config.demo.supervisor import DemoSupervisor
 from config.services.engine import EngineError
-from config.services.stack import PROJECT, Stack, StackError
+from config.services.stack import PROJECT, Stack
+from config.services.stack_error import StackError
 from config.services.state_folder import lock_of, make_ready, make_whole
 from config.services.supervisor import AT_ONCE, var_dir, with_env_file
 

@@ -4,7 +4,8 @@ import sys
 import threading
 
 from config.services.process import Process
-from config.services.stack import PROJECT, Stack, StackError
+from config.services.stack import PROJECT, Stack
+from config.services.stack_error import StackError
 from config.services.supervisor import Supervisor
 
 NEEDS = {

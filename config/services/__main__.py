@@ -9,7 +9,9 @@ from pathlib import Path
 from config.services import backup, install, kafka, restore, state_folder
 from config.services.backup_file import BackupError
 from config.services.engine import EngineError
-from config.services.stack import ENGINES, PROJECT, StackError
+from config.services.engines import ENGINES
+from config.services.stack import PROJECT
+from config.services.stack_error import StackError
 from config.services.supervisor import TOOLS, Supervisor, var_dir, with_env_file
 
 

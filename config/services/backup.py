@@ -24,9 +24,9 @@ import redis
 
 from config.services import data_format, env_file
 from config.services.backup_file import CHUNK_BYTES, BackupError, Manifest, Writer, writing
+from config.services.engines import ENGINES
 from config.services.postgres import DATABASE, binary, tool_version
 from config.services.spawn import kill_tree, spawn
-from config.services.stack import ENGINES
 from config.services.state_folder import finish_cut, lock_of
 
 POSTGRES_PART, VALKEY_PART = "postgres.dump", "valkey.rdb"

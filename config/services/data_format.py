@@ -12,9 +12,9 @@ from pathlib import Path
 
 from config.services import install
 from config.services.engine import EngineError
+from config.services.engines import ENGINES
 from config.services.kafka import KAFKA
 from config.services.postgres import tool_version
-from config.services.stack import ENGINES
 
 # Newest format of Valkey 9's snapshots (`VALKEY080`), and of Redis' that it reads (`REDIS0011`).
 VALKEY_RDB, REDIS_RDB = 80, 11

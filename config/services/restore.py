@@ -28,9 +28,11 @@ from config.services.backup import (
 from config.services.backup_file import BackupError, Manifest, Reader, reading
 from config.services.data_format import STAMP
 from config.services.engine import EngineError
+from config.services.engines import ENGINES
 from config.services.postgres import DATABASE, ROLE, Postgres, binary, tool_version
 from config.services.spawn import kill_tree, spawn
-from config.services.stack import ENGINES, PROJECT, CommandFailed, Stack
+from config.services.stack import PROJECT, Stack
+from config.services.stack_error import CommandFailed
 from config.services.state_folder import MAKING, SWAP, finish_cut, lock_of, swap
 from config.services.valkey import Valkey
 

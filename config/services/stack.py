@@ -7,7 +7,6 @@ import http.client
 import logging
 import re
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -21,28 +20,21 @@ from marshmallow.fields import Boolean
 
 from config.services import env_file
 from config.services.engine import Engine
-from config.services.kafka import Kafka
+from config.services.engines import ENGINES
 from config.services.output import Output
 from config.services.ports import LOOPBACK, listen
-from config.services.postgres import Postgres
 from config.services.process import Process
 from config.services.processes import ROLES, roles
-from config.services.rabbitmq import RabbitMQ
 from config.services.secret_file import secret
 from config.services.spawn import CommandError, Ended, run
+from config.services.stack_error import CommandFailed, StackError
+from config.services.state_folder import writable
 from config.services.static_files import StaticFiles
-from config.services.valkey import Valkey
 from config.services.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[2]
-ENGINES: dict[str, type[Engine]] = {
-    "postgres": Postgres,
-    "valkey": Valkey,
-    "kafka": Kafka,
-    "rabbitmq": RabbitMQ,
-}
 COMMAND_SECONDS = 600.0
 # How long these take is a matter of how much data there is; a cut one begins anew.
 UNLIMITED_COMMANDS = {"migrate", "reconcile_orders"}
@@ -56,19 +48,6 @@ WEBHOOKS_HERE = {
 """Receivers that are tried out on this machine, on any port; not where others reach Stockroom."""
 # No proxy of the environment (http_proxy) leads to this machine's loopback.
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-class StackError(RuntimeError):
-    """The stack can't start or go on. The text is for the user and says what to do."""
-
-
-class CommandFailed(StackError):
-    """A command of manage.py ended with another exit code than 0."""
-
-    def __init__(self, text: str, code: int) -> None:
-        """`code` is below 0 where a signal of that number ended it."""
-        super().__init__(text)
-        self.code = code
 
 
 class Stack:
@@ -333,24 +312,6 @@ class Stack:
     def _refuse_when_stopping(self) -> None:
         if self._stopping.is_set():
             raise StackError("Stopping")
-
-
-def writable(folder: Path) -> Path:
-    """`folder` as an absolute path, made when missing. Raises StackError when nothing fits in."""
-    try:
-        folder = folder.resolve()
-        (folder / "log").mkdir(parents=True, exist_ok=True)
-        for tried in (folder, folder / "log"):
-            # Modes alone don't tell: root passes them, a read-only or full disk does not show.
-            with tempfile.NamedTemporaryFile(dir=tried) as file:
-                file.write(b"x")
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-        reason = getattr(error, "strerror", None) or error
-        raise StackError(
-            f"{folder} can't hold the state: {reason}. Set STOCKROOM_VAR to a folder that can be"
-            " written to."
-        ) from error
-    return folder
 
 
 def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:

@@ -6,15 +6,35 @@ Used by all that start engines on it: `make run`, `demo`, `demo-remove`, `backup
 import fcntl
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from config.services import data_format
+from config.services.stack_error import StackError
 
 MAKING, SWAP = "restoring", "restore.json"
 Say = Callable[[str], object]
+
+
+def writable(folder: Path) -> Path:
+    """`folder` as an absolute path, made when missing. Raises StackError when nothing fits in."""
+    try:
+        folder = folder.resolve()
+        (folder / "log").mkdir(parents=True, exist_ok=True)
+        for tried in (folder, folder / "log"):
+            # Modes alone don't tell: root passes them, a read-only or full disk does not show.
+            with tempfile.NamedTemporaryFile(dir=tried) as file:
+                file.write(b"x")
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise StackError(
+            f"{folder} can't hold the state: {reason}. Set STOCKROOM_VAR to a folder that can be"
+            " written to."
+        ) from error
+    return folder
 
 
 def lock_of(var_dir: Path) -> ExitStack | None:

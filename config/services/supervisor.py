@@ -12,9 +12,12 @@ from typing import TextIO
 
 from config.services import env_file, install
 from config.services.engine import EngineError
+from config.services.engines import ENGINES
 from config.services.kafka import cache_dir
 from config.services.output import Output
-from config.services.stack import ENGINES, PROJECT, Stack, StackError, writable
+from config.services.stack import PROJECT, Stack
+from config.services.stack_error import StackError
+from config.services.state_folder import writable
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
-from config.services.stack import StackError
+from config.services.stack_error import StackError
 from tests.products.imports import import_oracle
 from tests.rolling.load import (
     CREDITS,

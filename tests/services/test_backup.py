@@ -21,7 +21,8 @@ import redis
 from config.services import backup, restore
 from config.services.backup_file import BackupError, Part, reading, writing
 from config.services.engine import Engine
-from config.services.stack import PROJECT, Stack, StackError
+from config.services.stack import PROJECT, Stack
+from config.services.stack_error import StackError
 from config.services.valkey import Valkey
 from tests.running import NOT_PASSED_ON
 

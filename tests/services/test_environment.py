@@ -11,8 +11,10 @@ import pytest
 from environs import Env
 
 from config.services import env_file
+from config.services.engines import ENGINES
 from config.services.secret_file import secret
-from config.services.stack import ENGINES, PROJECT, WEBHOOKS_HERE, Stack, StackError
+from config.services.stack import PROJECT, WEBHOOKS_HERE, Stack
+from config.services.stack_error import StackError
 from config.services.supervisor import demo_account, var_dir, with_env_file
 
 VALKEY = {"REDIS_URL": "redis://h/0", "PRICES_REDIS_URL": "redis://h/1", "KEYDB_URL": "redis://h/2"}

@@ -12,7 +12,8 @@ import pytest
 import redis
 
 from config.services.engine import Engine
-from config.services.stack import Stack, StackError
+from config.services.stack import Stack
+from config.services.stack_error import StackError
 from tests.services.waiting import alive, until
 
 
