@@ -95,15 +95,12 @@ def questions(rounds: int) -> None:
 
 def take_samples(points: int) -> None:
     """As many as fill the plots, a moment apart."""
-    from config.operations import sample
-    from config.operations.sampling import _point
+    from config.operations import joining, sample
     from config.operations.taking import Taker
 
     found = Taker().take({})
     for number in range(points):
-        point = _point(found, [])
-        assert point is not None
-        sample.keep(found, {**point, "at": found["at"] - 10 * (points - number)})
+        sample.keep(found, {**joining.point(found), "at": found["at"] - 10 * (points - number)})
 
 
 def page(environment: dict[str, str], cookie: str, rounds: int) -> None:

@@ -88,7 +88,7 @@ def points() -> list[dict[str, Any]]:
     Raises redis.RedisError.
     """
     texts: Any = client(settings.REDIS_URL).lrange(POINTS, 0, -1)
-    found: list[dict[str, Any]] = [json.loads(text) for text in texts]
+    found: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
     return [each for each in found if each["at"] > found[-1]["at"] - KEPT_SECONDS]
 
 

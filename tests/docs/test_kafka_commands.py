@@ -28,6 +28,8 @@ SECONDS = 300
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The jar of Kafka's tools, which no broker needs."""
+    if MAVEN.find() is None:
+        pytest.skip("Kafka is here, but not Maven, which gets its tools")
     folder = tmp_path_factory.mktemp("tools")
     subprocess.run(
         [
