@@ -19,13 +19,12 @@ class Run:
     """One process of a bench."""
 
     bench: str
-    at: str  # YYYY-MM-DD HH:MM UTC; "" where nobody noted it
+    at: str  # YYYY-MM-DD HH:MM UTC
     load: str
     options: str = ""
     commit: str = ""
     seconds: float | None = None
     failure: str = ""  # why it broke off or could not begin
-    stated: bool = False  # its figures were taken over from README.md and bench/README.md
     machine: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -13,10 +13,6 @@ baseline, so of rates more is better and of times less; behind it, the least and
 rounds. [bench/README.md](../bench/README.md) says how each is measured and what it means.
 `make bench ARGS="prices --quick"` renews the rows of one bench; the others keep their own run.
 """
-STATED = """
-Rows of runs marked *stated* were taken over from [README.md](../README.md) and
-[bench/README.md](../bench/README.md), with the load that is noted there, not measured anew.
-"""
 COLUMNS = ("what", "figure", "bare baseline", "ratio", "goal", "met?", "run")
 MARKS = {True: "yes", False: "**missed**", None: ""}
 
@@ -26,8 +22,6 @@ def page(results: Results, benches: Iterable[str], pictures: Mapping[str, str]) 
     runs = {_key(run): run for run in _runs(results)}
     numbers = {key: place for place, key in enumerate(runs, start=1)}
     parts = [HEAD]
-    if any(run.stated for run in runs.values()):
-        parts.append(STATED)
     parts.append("\n" + _table(COLUMNS, _rows(results, benches, numbers)))
     for bench, path in pictures.items():
         parts.append(f"\n## {bench}\n\n![{bench}: ratios to the bare baseline]({path})\n")
@@ -67,7 +61,7 @@ def _cells(row: Row, numbers: Mapping[tuple[str, ...], int]) -> list[str]:
 
 
 def _run_cell(run: Run, numbers: Mapping[tuple[str, ...], int]) -> str:
-    return f"{numbers[_key(run)]}, {'stated' if run.stated else run.at[:10]}"
+    return f"{numbers[_key(run)]}, {run.at[:10]}"
 
 
 def ratio(figure: Figure) -> str:
@@ -119,7 +113,7 @@ def _run_table(runs: Sequence[Run], numbers: Mapping[tuple[str, ...], int]) -> s
             [
                 str(numbers[_key(run)]),
                 run.bench,
-                "stated" if run.stated else run.at,
+                run.at,
                 f"`{run.options}`" if run.options else "",
                 run.load,
                 "" if run.seconds is None else f"{number(run.seconds)} s",
